@@ -1,1 +1,6 @@
-//! apigate
+//! apigate: an API gateway inside nginx.
+#![cfg_attr(not(feature = "module"), forbid(unsafe_code))]
+
+pub mod decision;
+pub mod directive;
+pub mod request;
