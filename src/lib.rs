@@ -4,4 +4,5 @@
 pub mod consumers;
 pub mod decision;
 pub mod directive;
+pub mod key_auth;
 pub mod request;
