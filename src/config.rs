@@ -6,15 +6,18 @@
 
 use crate::directive::{Context, Directive, DirectiveError, Takes, Words};
 use crate::pipeline::{self, PipelineDirectives, PipelinePlan};
+use std::ffi::CStr;
 
 /// A directive as nginx's command table needs it. `Level` is [`LocationDirectives`] or [`MainDirectives`].
 pub struct Entry<Level> {
-    /// The name in nginx.conf.
-    pub name: &'static str,
+    /// The name in nginx.conf, as C compares it.
+    pub name: &'static CStr,
     /// Where it may stand.
     pub context: Context,
     /// How many words it takes.
     pub takes: Takes,
+    /// True when the directive makes us the location's content handler.
+    pub handles: bool,
     /// Reads the words into the level.
     pub parse: fn(&Words<'_>, &mut Level) -> Result<(), DirectiveError>,
 }
@@ -22,22 +25,37 @@ pub struct Entry<Level> {
 macro_rules! entries {
     ($level:ty; $($directive:ty => $field:ident),* $(,)?) => {
         &[$(Entry::<$level> {
-            name: <$directive as Directive>::NAME,
+            name: {
+                const NAME: &str = <$directive as Directive>::NAME;
+                const BYTES: &[u8] = &nul_terminated::<{ NAME.len() + 1 }>(NAME);
+                match CStr::from_bytes_with_nul(BYTES) {
+                    Ok(name) => name,
+                    Err(_) => panic!("a directive's name has a NUL"),
+                }
+            },
             context: <$directive as Directive>::CONTEXT,
             takes: <$directive as Directive>::TAKES,
+            handles: <$directive as Directive>::HANDLES,
             parse: |words, level| <$directive as Directive>::parse(words, &mut level.$field),
         }),*]
     };
 }
 
+const fn nul_terminated<const LENGTH: usize>(name: &str) -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    let (head, _) = bytes.split_at_mut(name.len());
+    head.copy_from_slice(name.as_bytes());
+    bytes
+}
+
 /// The directives that may stand in a location.
-pub static LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
+pub const LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
     pipeline::PolicyMode => pipeline,
     pipeline::PolicyErrors => pipeline,
 ];
 
 /// The directives that stand in `http` alone. (`consumers NAME { }` is a block and read by nginx/conf.rs.)
-pub static MAIN: &[Entry<MainDirectives>] = entries![MainDirectives;];
+pub const MAIN: &[Entry<MainDirectives>] = entries![MainDirectives;];
 
 /// What `http` alone holds.
 #[derive(Debug, Default)]
