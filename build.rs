@@ -4,6 +4,12 @@
 //! nginx-sys finds both out and hands them to its direct dependents, which is why it is one. With
 //! the feature `module` off there is no nginx, and no cfg is set.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "cargo talks to a build script by its environment"
+)]
+
 use std::env;
 
 /// Versions from which on a structure or a signature of nginx is another one, with the cfg that
@@ -23,7 +29,7 @@ const VERSIONS: [(u64, &str); 5] = [
     (1_027_004, "nginx1_27_4"),
 ];
 
-fn main() {
+fn main() -> Result<(), &'static str> {
     println!("cargo::rerun-if-changed=build.rs");
     for (_, cfg) in VERSIONS {
         println!("cargo::rustc-check-cfg=cfg({cfg})");
@@ -32,19 +38,20 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(ngx_feature, values({known}))");
 
     if env::var_os("CARGO_FEATURE_MODULE").is_none() {
-        return;
+        return Ok(());
     }
     // A missing value would quietly compile the code for the oldest nginx: stop instead.
-    let features = read("DEP_NGINX_FEATURES").expect("nginx-sys tells the features of nginx");
+    let features = read("DEP_NGINX_FEATURES").ok_or("nginx-sys did not tell nginx's features")?;
     for feature in features.split(',') {
         println!("cargo::rustc-cfg=ngx_feature=\"{feature}\"");
     }
     let version: u64 = read("DEP_NGINX_VERSION_NUMBER")
         .and_then(|number| number.parse().ok())
-        .expect("nginx-sys tells the version of nginx as a number");
+        .ok_or("nginx-sys did not tell nginx's version as a number")?;
     for (_, cfg) in VERSIONS.iter().filter(|(since, _)| version >= *since) {
         println!("cargo::rustc-cfg={cfg}");
     }
+    Ok(())
 }
 
 fn read(name: &str) -> Option<String> {
