@@ -14,12 +14,21 @@ on_debian() { [ -e /etc/debian_version ] && command -v apt-get dpkg-query >/dev/
 
 may_install() { on_debian && [ "$(id -u)" -eq 0 ]; }
 
+# The output is shown only when the command fails.
+quietly() {
+    local output
+    output=$("$@" 2>&1) || {
+        say "$output"
+        return 1
+    }
+}
+
 # Where apt-get has never run, or only long ago, it does not know the packages' present addresses.
 apt_refreshed=
 refresh_apt() {
     [ -z "$apt_refreshed" ] || return 0
     say "refreshing the list of packages"
-    apt-get -qq update >&2 || fail "apt-get update failed"
+    quietly apt-get -qq update || fail "apt-get update failed"
     apt_refreshed=1
 }
 
@@ -34,8 +43,7 @@ has_libclang() {
 has_package() {
     case $1 in
     gcc) command -v cc >/dev/null ;;
-    clang | curl | make | git) command -v "$1" >/dev/null ;;
-    pkg-config) command -v pkg-config >/dev/null ;;
+    clang | curl | git | make | pkg-config | shellcheck) command -v "$1" >/dev/null ;;
     libc6-dev) has_header stdio.h ;;
     libclang-dev) has_libclang ;;
     libpcre2-dev) printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <pcre2.h>\n' | cc -E -o /dev/null - 2>/dev/null ;;
@@ -57,7 +65,7 @@ require_packages() {
     may_install || fail "missing: ${missing[*]} (Debian's package names; install them, or run this as root on Debian)"
     refresh_apt
     say "installing ${missing[*]}"
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "${missing[@]}" >&2 ||
+    DEBIAN_FRONTEND=noninteractive quietly apt-get -qq -y install --no-install-recommends "${missing[@]}" ||
         fail "apt-get could not install: ${missing[*]}"
 }
 
