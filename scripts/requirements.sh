@@ -72,7 +72,8 @@ require_packages() {
 # version_at_least HAVE WANTED: both as 1.2.3
 version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
-cargo_version() { cargo --version 2>/dev/null | cut -d ' ' -f 2; }
+# Prints nothing where there is none.
+cargo_version() { { cargo --version 2>/dev/null || true; } | cut -d ' ' -f 2; }
 
 # Returns only with a cargo on the path that is not older than Cargo.toml's rust-version.
 require_rust() {
