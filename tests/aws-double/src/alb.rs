@@ -13,8 +13,10 @@ pub(crate) fn handle(request: &Request) -> Response {
     if request.path() == "/echo" {
         return plain();
     }
-    let headers: Vec<_> =
-        request.headers().map(|(name, value)| [name.to_owned(), String::from_utf8_lossy(value).into_owned()]).collect();
+    let headers: Vec<_> = request
+        .headers()
+        .map(|(name, value)| [name.to_owned(), String::from_utf8_lossy(value).into_owned()])
+        .collect();
     let mut document = json!({
         "method": request.method(),
         "uri": request.target(),

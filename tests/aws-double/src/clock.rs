@@ -79,13 +79,15 @@ impl Utc {
     /// `Sun, 30 Aug 2015 12:36:00 GMT`, the form of the Date header (RFC 9110, section 5.6.7).
     pub(crate) fn http_date(&self) -> String {
         const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-        const MONTHS: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let (h, m, s) = self.hms();
         let day_name = DAYS[self.weekday];
         let month_name = MONTHS[(self.month - 1) as usize];
-        format!("{day_name}, {:02} {month_name} {:04} {h:02}:{m:02}:{s:02} GMT", self.day, self.year)
+        format!(
+            "{day_name}, {:02} {month_name} {:04} {h:02}:{m:02}:{s:02} GMT",
+            self.day, self.year
+        )
     }
 }
 
@@ -120,20 +122,39 @@ mod tests {
     #[test]
     fn dates_in_each_form() {
         let cases = [
-            (1_440_938_160_000, "20150830T123600Z", "2015-08-30T12:36:00Z", "Sun, 30 Aug 2015 12:36:00 GMT"),
-            (951_782_400_000, "20000229T000000Z", "2000-02-29T00:00:00Z", "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (
+                1_440_938_160_000,
+                "20150830T123600Z",
+                "2015-08-30T12:36:00Z",
+                "Sun, 30 Aug 2015 12:36:00 GMT",
+            ),
+            (
+                951_782_400_000,
+                "20000229T000000Z",
+                "2000-02-29T00:00:00Z",
+                "Tue, 29 Feb 2000 00:00:00 GMT",
+            ),
             (0, "19700101T000000Z", "1970-01-01T00:00:00Z", "Thu, 01 Jan 1970 00:00:00 GMT"),
         ];
         for (ms, amz, iso, http) in cases {
             let utc = Utc::from_ms(ms);
-            assert_eq!((utc.amz_date(), utc.iso8601(), utc.http_date()), (amz.into(), iso.into(), http.into()));
+            assert_eq!(
+                (utc.amz_date(), utc.iso8601(), utc.http_date()),
+                (amz.into(), iso.into(), http.into())
+            );
             assert_eq!(parse_amz_date(amz), Some(ms));
         }
     }
 
     #[test]
     fn malformed_dates_are_refused() {
-        for text in ["20150830", "20150830 123600Z", "20151330T123600Z", "2015083xT123600Z", "20150830T+23600Z"] {
+        for text in [
+            "20150830",
+            "20150830 123600Z",
+            "20151330T123600Z",
+            "2015083xT123600Z",
+            "20150830T+23600Z",
+        ] {
             assert_eq!(parse_amz_date(text), None, "{text}");
         }
     }

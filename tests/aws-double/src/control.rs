@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::credentials::NewCredential;
-use crate::double::{Double, Lifetime, Record};
+use crate::double::{Double, Lifetime, Record, Settings};
 use crate::functions::Spec;
 use crate::http1::{Request, Response, percent_decode};
 use crate::site::{Kind, Mode, Site};
@@ -43,7 +43,7 @@ pub(crate) async fn handle(double: &Double, request: &Request) -> Response {
         ("GET", ["functions", name]) => function(double, name, request).await,
         ("POST", ["functions", name, "release"]) => release(double, name, request),
         ("PUT", ["urls", id]) => set_url(double, id, request),
-        ("PUT", ["services", name]) => set_service(double, name, request),
+        ("PUT", ["services", name]) => set_service(double, name, request).await,
         ("POST", ["services", name, "rotate"]) => rotate(double, name, request),
         ("PUT", ["tls"]) => set_tls(double, request),
         ("GET", ["clock"]) => Ok(clock(double)),
@@ -87,9 +87,14 @@ fn parse<T: DeserializeOwned>(request: &Request) -> Result<T, (u16, String)> {
 }
 
 fn stats(double: &Double) -> Value {
-    let sites: HashMap<_, _> = double.sites.iter().map(|site| (site.kind.name(), site.counts())).collect();
-    let functions: HashMap<_, _> =
-        double.functions.all().into_iter().map(|(name, function)| (name, function.counts())).collect();
+    let sites: HashMap<_, _> =
+        double.sites.iter().map(|site| (site.kind.name(), site.counts())).collect();
+    let functions: HashMap<_, _> = double
+        .functions
+        .all()
+        .into_iter()
+        .map(|(name, function)| (name, function.counts()))
+        .collect();
     json!({"sites": sites, "functions": functions, "events": double.events()})
 }
 
@@ -103,8 +108,10 @@ fn invocations(double: &Double, request: &Request) -> Value {
 
 fn show(record: &Record) -> Value {
     let request = &record.request;
-    let headers: Vec<_> =
-        request.headers().map(|(name, value)| [name.to_owned(), String::from_utf8_lossy(value).into_owned()]).collect();
+    let headers: Vec<_> = request
+        .headers()
+        .map(|(name, value)| [name.to_owned(), String::from_utf8_lossy(value).into_owned()])
+        .collect();
     let mut shown = json!({
         "sequence": record.sequence,
         "at_ms": record.at_ms,
@@ -141,7 +148,8 @@ async fn function(double: &Double, name: &str, request: &Request) -> Answer {
     let idle = request.arg("idle").is_some();
     let end = Instant::now() + Duration::from_millis(number("timeout_ms").unwrap_or(10_000));
     loop {
-        let reached = at_least.iter().all(|(count, wanted)| wanted.is_none_or(|n| count.load(Relaxed) >= n));
+        let reached =
+            at_least.iter().all(|(count, wanted)| wanted.is_none_or(|n| count.load(Relaxed) >= n));
         if reached && (!idle || function.in_flight.load(Relaxed) == 0) {
             return Ok(function.counts());
         }
@@ -211,7 +219,7 @@ struct ServiceBody {
     web_identity_token: Option<String>,
 }
 
-fn set_service(double: &Double, name: &str, request: &Request) -> Answer {
+async fn set_service(double: &Double, name: &str, request: &Request) -> Answer {
     let named = |site: &&Arc<Site>| match name {
         "lambda" => matches!(site.kind, Kind::LambdaHttp | Kind::LambdaHttps),
         _ => site.kind.name() == name && site.kind != Kind::Control,
@@ -221,7 +229,7 @@ fn set_service(double: &Double, name: &str, request: &Request) -> Answer {
         return Err((404, format!("no service \"{name}\"")));
     }
     let body: ServiceBody = parse(request)?;
-    for site in sites {
+    for site in &sites {
         set_site(site, &body);
         if let Some(lifetime_ms) = body.lifetime_ms {
             let renew_before_ms = body.renew_before_ms.unwrap_or(lifetime_ms / 4);
@@ -229,9 +237,16 @@ fn set_service(double: &Double, name: &str, request: &Request) -> Answer {
             double.settings.write().lifetimes.insert(site.kind, lifetime);
         }
     }
+    set_settings(&mut double.settings.write(), body);
+    for site in sites {
+        site.settled().await;
+    }
+    Ok(json!({}))
+}
+
+fn set_settings(settings: &mut Settings, body: ServiceBody) {
     // An empty string takes a setting away.
     let optional = |text: String| Some(text).filter(|t| !t.is_empty());
-    let mut settings = double.settings.write();
     if let Some(region) = body.region {
         settings.imds_region = region;
     }
@@ -250,7 +265,6 @@ fn set_service(double: &Double, name: &str, request: &Request) -> Answer {
     if let Some(token) = body.web_identity_token {
         settings.web_identity_token = token;
     }
-    Ok(json!({}))
 }
 
 fn set_site(site: &Arc<Site>, body: &ServiceBody) {

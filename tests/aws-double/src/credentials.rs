@@ -127,9 +127,12 @@ impl Registry {
                 .access_key_id
                 .unwrap_or_else(|| format!("{prefix}{}", random_text(16, UPPER_AND_DIGITS))),
             secret_access_key: new.secret_access_key.unwrap_or_else(|| random_text(40, BASE64)),
-            token: temporary
-                .then(|| new.session_token.unwrap_or_else(|| format!("IQoJ{}", random_text(340, BASE64)))),
-            principal: new.principal.unwrap_or_else(|| "arn:aws:iam::123456789012:user/double".into()),
+            token: temporary.then(|| {
+                new.session_token.unwrap_or_else(|| format!("IQoJ{}", random_text(340, BASE64)))
+            }),
+            principal: new
+                .principal
+                .unwrap_or_else(|| "arn:aws:iam::123456789012:user/double".into()),
             expires_at_ms: AtomicI64::new(new.lifetime_ms.map_or(NEVER_MS, |ms| now_ms + ms)),
             signing_keys: Mutex::default(),
         });

@@ -43,7 +43,8 @@ pub(crate) struct Lifetime {
     pub(crate) renew_before_ms: i64,
 }
 
-const DEFAULT_LIFETIME: Lifetime = Lifetime { lifetime_ms: 6 * 3_600_000, renew_before_ms: 5 * 60_000 };
+const DEFAULT_LIFETIME: Lifetime =
+    Lifetime { lifetime_ms: 6 * 3_600_000, renew_before_ms: 5 * 60_000 };
 
 impl Settings {
     /// The lifetime of the credentials of a service.
@@ -55,7 +56,8 @@ impl Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let regions = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "cn-north-1", "us-gov-west-1"];
+        let regions =
+            ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "cn-north-1", "us-gov-west-1"];
         Self {
             regions: regions.map(String::from).to_vec(),
             imds_region: "us-east-1".into(),
@@ -176,7 +178,9 @@ impl Double {
     pub(crate) async fn handle(&self, site: &Site, request: Request) -> Delivery {
         let now_ms = self.clock.now_ms();
         let response = match site.kind {
-            Kind::LambdaHttp | Kind::LambdaHttps => return lambda::handle(self, site.kind, request).await,
+            Kind::LambdaHttp | Kind::LambdaHttps => {
+                return lambda::handle(self, site.kind, request).await;
+            }
             Kind::Control => control::handle(self, &request).await,
             Kind::Imds => imds::handle(self, &request),
             Kind::Container => container::handle(self, &request),
@@ -205,7 +209,11 @@ impl Double {
     }
 
     /// New temporary credentials of a role.
-    pub(crate) fn issue(&self, principal: String, lifetime_ms: i64) -> Arc<crate::credentials::Credential> {
+    pub(crate) fn issue(
+        &self,
+        principal: String,
+        lifetime_ms: i64,
+    ) -> Arc<crate::credentials::Credential> {
         let new = NewCredential {
             lifetime_ms: Some(lifetime_ms),
             principal: Some(principal),

@@ -16,7 +16,11 @@ pub(crate) enum Corruption {
 const STRING: u8 = 7;
 
 /// One frame with string headers.
-pub(crate) fn frame(headers: &[(&str, &str)], payload: &[u8], corruption: Option<Corruption>) -> Vec<u8> {
+pub(crate) fn frame(
+    headers: &[(&str, &str)],
+    payload: &[u8],
+    corruption: Option<Corruption>,
+) -> Vec<u8> {
     let mut encoded = Vec::new();
     for (name, value) in headers {
         encoded.push(name.len() as u8);
@@ -90,7 +94,10 @@ mod tests {
         one_header.extend_from_slice(b"application/json");
         one_header.extend_from_slice(b"{'foo':'bar'}");
         one_header.extend_from_slice(&[0x8d, 0x9c, 0x08, 0xb1]);
-        assert_eq!(frame(&[("content-type", "application/json")], b"{'foo':'bar'}", None), one_header);
+        assert_eq!(
+            frame(&[("content-type", "application/json")], b"{'foo':'bar'}", None),
+            one_header
+        );
     }
 
     #[test]

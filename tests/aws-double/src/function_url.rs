@@ -23,20 +23,30 @@ pub(crate) fn id_of_host(host: &str) -> Option<&str> {
 
 /// The answer to a request to a function URL. Unless the control API says otherwise, the id is the function's name and
 /// requests must be signed.
-pub(crate) async fn invoke(double: &Double, record: &mut Record, id: &str) -> Result<Delivery, Refusal> {
+pub(crate) async fn invoke(
+    double: &Double,
+    record: &mut Record,
+    id: &str,
+) -> Result<Delivery, Refusal> {
     let known = double.urls.read().get(id).cloned();
     let (name, signed) = known.unwrap_or_else(|| (id.to_owned(), true));
     if signed {
-        let credential = double.authenticate(&record.request, "lambda", None).map_err(|denial| {
-            // A request without any signature is forbidden, not asked for one.
-            match denial.kind {
-                "MissingAuthenticationTokenException" => Refusal::new("AccessDeniedException", "Forbidden"),
-                kind => Refusal::new(kind, &denial.message),
-            }
-        })?;
+        let credential =
+            double.authenticate(&record.request, "lambda", None).map_err(|denial| {
+                // A request without any signature is forbidden, not asked for one.
+                match denial.kind {
+                    "MissingAuthenticationTokenException" => {
+                        Refusal::new("AccessDeniedException", "Forbidden")
+                    }
+                    kind => Refusal::new(kind, &denial.message),
+                }
+            })?;
         record.access_key_id = Some(credential.access_key_id.clone());
     }
-    let function = double.functions.get(&name).ok_or_else(|| Refusal::new("ResourceNotFoundException", "Not Found"))?;
+    let function = double
+        .functions
+        .get(&name)
+        .ok_or_else(|| Refusal::new("ResourceNotFoundException", "Not Found"))?;
     record.function = name;
     record.qualifier = "$LATEST".into();
     record.event = event(record, id).to_string().into();
@@ -51,7 +61,8 @@ pub(crate) async fn invoke(double: &Double, record: &mut Record, id: &str) -> Re
     let response = response
         .with("x-amzn-RequestId", record.request_id.clone())
         .with("X-Amzn-Trace-Id", trace_id(record));
-    let segments = with_headers(response, &spec.headers).encode(&record.request, double.clock.now_ms());
+    let segments =
+        with_headers(response, &spec.headers).encode(&record.request, double.clock.now_ms());
     let mut delivery = with_faults(&spec, segments, Some(&function.gate));
     delivery.in_flight = Some(in_flight);
     Ok(delivery)
@@ -125,7 +136,9 @@ fn add_body(event: &mut Value, request: &Request) {
     let kind = request.header("content-type").unwrap_or_default().to_ascii_lowercase();
     let textual = ["text/", "application/json", "application/xml", "application/javascript"];
     match std::str::from_utf8(&request.body) {
-        Ok(text) if textual.iter().any(|prefix| kind.starts_with(prefix)) => event["body"] = text.into(),
+        Ok(text) if textual.iter().any(|prefix| kind.starts_with(prefix)) => {
+            event["body"] = text.into()
+        }
         _ => {
             event["body"] = STANDARD.encode(&request.body).into();
             event["isBase64Encoded"] = true.into();
@@ -152,7 +165,10 @@ fn respond(spec: &Spec, payload: &[u8]) -> Response {
     };
     if reply.get("statusCode").is_none() {
         let mut response = Response::new(200, "application/json", Vec::new());
-        response.body = body_of(spec, reply.as_str().map_or_else(|| payload.to_vec(), |text| text.as_bytes().to_vec()));
+        response.body = body_of(
+            spec,
+            reply.as_str().map_or_else(|| payload.to_vec(), |text| text.as_bytes().to_vec()),
+        );
         return response;
     }
     let text = reply.get("body").and_then(Value::as_str).unwrap_or_default();
@@ -166,7 +182,8 @@ fn respond(spec: &Spec, payload: &[u8]) -> Response {
 }
 
 fn head(reply: &Value, default_type: &'static str) -> Response {
-    let status = reply.get("statusCode").and_then(Value::as_u64).and_then(|s| u16::try_from(s).ok());
+    let status =
+        reply.get("statusCode").and_then(Value::as_u64).and_then(|s| u16::try_from(s).ok());
     let mut response = Response::new(status.unwrap_or(200), default_type, Vec::new());
     if let Some(headers) = reply.get("headers").and_then(Value::as_object) {
         response = with_headers(response, headers);

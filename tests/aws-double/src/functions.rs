@@ -236,7 +236,9 @@ impl Functions {
         }
         let spec = builtin(name)?;
         let mut by_name = self.by_name.write();
-        Some(by_name.entry(name.to_owned()).or_insert_with(|| Arc::new(Function::new(spec))).clone())
+        Some(
+            by_name.entry(name.to_owned()).or_insert_with(|| Arc::new(Function::new(spec))).clone(),
+        )
     }
 
     /// Sets how a function replies from the next invocation on. Its counts stay; a sequence starts anew.
@@ -274,7 +276,12 @@ fn builtin(name: &str) -> Option<Spec> {
         return spec(json!({"payload": text_reply(&format!("slept {ms} ms")), "delay_ms": ms}));
     }
     let reply = match name {
-        "echo" | "echo-raw" | "flask" | "flask-serverless-wsgi" | "flask-apig-wsgi" | "flask-aws-wsgi"
+        "echo"
+        | "echo-raw"
+        | "flask"
+        | "flask-serverless-wsgi"
+        | "flask-apig-wsgi"
+        | "flask-aws-wsgi"
         | "flask-mangum" => json!({"like": name}),
         "hello" => json!({"payload": text_reply("hello")}),
         "throttled" => json!({"api_error": "TooManyRequestsException"}),
@@ -303,7 +310,9 @@ fn builtin(name: &str) -> Option<Spec> {
         }),
         "not-json" => json!({"payload_raw_base64": "PGh0bWw+bm90IGpzb248L2h0bWw+"}),
         "reset" => json!({"payload": null, "cut_at_byte": 0}),
-        "close-early" => json!({"payload": text_reply("this is cut"), "cut_at_byte": 0, "cut_with": "fin"}),
+        "close-early" => {
+            json!({"payload": text_reply("this is cut"), "cut_at_byte": 0, "cut_with": "fin"})
+        }
         "hang" => json!({"payload": null, "hang": true}),
         "binary" => json!({"payload": {
             "statusCode": 200,
@@ -351,7 +360,9 @@ fn fixed_reply(name: &str) -> Option<Value> {
         "string" => json!("just text"),
         "array" => json!([1, 2]),
         "no-body" => json!({"statusCode": 200}),
-        "null-headers" => json!({"statusCode": 200, "headers": null, "multiValueHeaders": null, "body": "x"}),
+        "null-headers" => {
+            json!({"statusCode": 200, "headers": null, "multiValueHeaders": null, "body": "x"})
+        }
         "status-string" => json!({"statusCode": "201", "body": "created"}),
         "status-float" => json!({"statusCode": 200.0, "body": "float"}),
         "status-missing" => json!({"body": "no status"}),
@@ -380,7 +391,9 @@ fn fixed_reply(name: &str) -> Option<Value> {
         }),
         "204" => json!({"statusCode": 204, "body": ""}),
         "304" => json!({"statusCode": 304, "headers": {"etag": "\"1\""}, "body": ""}),
-        "404" => json!({"statusCode": 404, "headers": {"content-type": "application/json"}, "body": "{\"error\":\"none\"}"}),
+        "404" => {
+            json!({"statusCode": 404, "headers": {"content-type": "application/json"}, "body": "{\"error\":\"none\"}"})
+        }
         "redirect" => json!({"statusCode": 302, "headers": {"location": "/elsewhere"}, "body": ""}),
         "unicode" => json!({
             "statusCode": 200,

@@ -55,9 +55,9 @@ impl Request {
 
     /// All headers in their order; values are bytes.
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.headers
-            .iter()
-            .map(|(name, value)| (self.text(name), self.head.get(value.clone()).unwrap_or_default()))
+        self.headers.iter().map(|(name, value)| {
+            (self.text(name), self.head.get(value.clone()).unwrap_or_default())
+        })
     }
 
     /// The first value of a header, when it is UTF-8.
@@ -74,9 +74,8 @@ impl Request {
 
 /// The pairs of a query or an urlencoded form, decoded once.
 pub(crate) fn form_pairs(text: &str) -> Vec<(String, String)> {
-    let decode = |part: &str| {
-        String::from_utf8_lossy(&percent_decode(&part.replace('+', " "))).into_owned()
-    };
+    let decode =
+        |part: &str| String::from_utf8_lossy(&percent_decode(&part.replace('+', " "))).into_owned();
     text.split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
@@ -140,7 +139,8 @@ where
             return Err(ReadError::Gone);
         }
     };
-    let chunked = request.header("transfer-encoding").is_some_and(|v| v.to_lowercase().contains("chunked"));
+    let chunked =
+        request.header("transfer-encoding").is_some_and(|v| v.to_lowercase().contains("chunked"));
     let length = match request.header("content-length") {
         None => 0,
         Some(text) => text.trim().parse::<usize>().map_err(|_| ReadError::Refused(400))?,
@@ -202,7 +202,11 @@ fn parse_head(buffer: &mut BytesMut) -> Result<Option<Request>, ReadError> {
     let mut request = Request {
         method: range(parsed.method.unwrap_or("").as_bytes()),
         target: range(parsed.path.unwrap_or("").as_bytes()),
-        headers: parsed.headers.iter().map(|h| (range(h.name.as_bytes()), range(h.value))).collect(),
+        headers: parsed
+            .headers
+            .iter()
+            .map(|h| (range(h.name.as_bytes()), range(h.value)))
+            .collect(),
         keep_alive,
         ..Request::default()
     };
@@ -331,7 +335,8 @@ impl Response {
     pub(crate) fn encode(self, request: &Request, now_ms: i64) -> Vec<Segment> {
         let has = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         let bodiless = matches!(self.status, 204 | 304);
-        let mut out = Vec::with_capacity(512 + if let Body::Sized(b) = &self.body { b.len() } else { 0 });
+        let mut out =
+            Vec::with_capacity(512 + if let Body::Sized(b) = &self.body { b.len() } else { 0 });
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(self.status.to_string().as_bytes());
         out.push(b' ');

@@ -59,9 +59,11 @@ pub(crate) fn handle(double: &Double, request: &Request) -> Response {
         }
         (path, Some(role)) if path.strip_prefix(ROLES) == Some(role.as_str()) => {
             double.count("imds.credentials");
-            let principal = format!("arn:aws:sts::123456789012:assumed-role/{role}/i-0123456789abcdef0");
+            let principal =
+                format!("arn:aws:sts::123456789012:assumed-role/{role}/i-0123456789abcdef0");
             let lifetime = settings.lifetime(Kind::Imds);
-            let credential = double.imds_issuer.current(&double.registry, &principal, lifetime, now_ms);
+            let credential =
+                double.imds_issuer.current(&double.registry, &principal, lifetime, now_ms);
             let document = json!({
                 "Code": "Success",
                 "LastUpdated": Utc::from_ms(now_ms).iso8601(),
@@ -82,7 +84,9 @@ fn token(double: &Double, request: &Request) -> Response {
         return plain(405, "");
     }
     let ttl = request.header("x-aws-ec2-metadata-token-ttl-seconds");
-    let Some(ttl_s) = ttl.and_then(|t| t.parse::<i64>().ok()).filter(|s| (1..=MAX_TTL_S).contains(s)) else {
+    let Some(ttl_s) =
+        ttl.and_then(|t| t.parse::<i64>().ok()).filter(|s| (1..=MAX_TTL_S).contains(s))
+    else {
         return plain(400, "");
     };
     double.count("imds.tokens");

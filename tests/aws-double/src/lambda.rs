@@ -67,7 +67,9 @@ impl Refusal {
                 "User: {principal} is not authorized to perform: lambda:InvokeFunction on resource: {arn} because no \
                  identity-based policy allows the lambda:InvokeFunction action"
             ),
-            "ExpiredTokenException" => "The security token included in the request is expired".to_owned(),
+            "ExpiredTokenException" => {
+                "The security token included in the request is expired".to_owned()
+            }
             _ => "The double was told to refuse.".to_owned(),
         };
         match error {
@@ -128,10 +130,17 @@ impl Target {
             _ => return Err(invalid()),
         };
         let word = |text: &str, more: &[u8]| {
-            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b) || more.contains(&b))
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b) || more.contains(&b))
         };
         let account_fits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        if !word(function, b".") || own.is_some_and(|q| !word(q, b"$")) || !account_fits || !partition.starts_with("aws") {
+        if !word(function, b".")
+            || own.is_some_and(|q| !word(q, b"$"))
+            || !account_fits
+            || !partition.starts_with("aws")
+        {
             return Err(invalid());
         }
         if let (Some(own), Some(argument)) = (own, argument)
@@ -141,8 +150,10 @@ impl Target {
             return Err(Refusal::new("InvalidParameterValueException", message));
         }
         let qualifier = own.or(argument);
-        let mut arn =
-            format!("arn:{partition}:lambda:{}:{account}:function:{function}", region.unwrap_or("us-east-1"));
+        let mut arn = format!(
+            "arn:{partition}:lambda:{}:{account}:function:{function}",
+            region.unwrap_or("us-east-1")
+        );
         if let Some(qualifier) = qualifier {
             arn = format!("{arn}:{qualifier}");
         }
@@ -179,7 +190,8 @@ pub(crate) async fn handle(double: &Double, site: Kind, request: Request) -> Del
         event: bytes::Bytes::new(),
         response_bytes: 0,
     };
-    let url_id = record.request.header("host").and_then(function_url::id_of_host).map(str::to_owned);
+    let url_id =
+        record.request.header("host").and_then(function_url::id_of_host).map(str::to_owned);
     let answer = match url_id {
         Some(id) => function_url::invoke(double, &mut record, &id).await,
         None => invoke(double, &mut record).await,
@@ -199,7 +211,8 @@ pub(crate) async fn handle(double: &Double, site: Kind, request: Request) -> Del
 async fn invoke(double: &Double, record: &mut Record) -> Result<Delivery, Refusal> {
     let (name, streaming) = operation(&record.request)?;
     let request = &record.request;
-    let target = Target::parse(&name, request.arg("Qualifier").filter(|q| !q.is_empty()).as_deref());
+    let target =
+        Target::parse(&name, request.arg("Qualifier").filter(|q| !q.is_empty()).as_deref());
     let region = target.as_ref().ok().and_then(|t| t.region.as_deref());
     let credential = double
         .authenticate(request, "lambda", region)
@@ -212,7 +225,9 @@ async fn invoke(double: &Double, record: &mut Record) -> Result<Delivery, Refusa
     let event = check_event(request, &kind)?;
     record.event = event;
 
-    let missing = || Refusal::new("ResourceNotFoundException", &format!("Function not found: {}", target.arn));
+    let missing = || {
+        Refusal::new("ResourceNotFoundException", &format!("Function not found: {}", target.arn))
+    };
     let function = double.functions.get(&target.function).ok_or_else(missing)?;
     let spec = function.next_spec();
     if spec.like.is_some_and(|like| like.adapter().is_some()) && !double.python.is_configured() {
@@ -233,7 +248,8 @@ async fn invoke(double: &Double, record: &mut Record) -> Result<Delivery, Refusa
     }
     let ran = reply::run(double, &spec, &record.event).await?;
     let invocation = Invocation { spec: &spec, ran, record, gate: &function.gate };
-    let mut delivery = if streaming { invocation.stream(double) } else { invocation.buffered(double) };
+    let mut delivery =
+        if streaming { invocation.stream(double) } else { invocation.buffered(double) };
     delivery.in_flight = Some(in_flight);
     Ok(delivery)
 }
@@ -247,7 +263,8 @@ fn refuse_by_spec(
 ) -> Result<Delivery, Refusal> {
     double.count(format!("lambda.{}", refusal.kind));
     record.refused = Some(refusal.kind.clone());
-    let segments = refusal.response(&record.request_id).encode(&record.request, double.clock.now_ms());
+    let segments =
+        refusal.response(&record.request_id).encode(&record.request, double.clock.now_ms());
     Ok(reply::with_faults(spec, segments, None))
 }
 
@@ -270,7 +287,10 @@ fn operation(request: &Request) -> Result<(String, bool), Refusal> {
         }
     };
     if request.method() != "POST" {
-        return Err(Refusal::new("AccessDeniedException", "Unable to determine service/operation name to be authorized"));
+        return Err(Refusal::new(
+            "AccessDeniedException",
+            "Unable to determine service/operation name to be authorized",
+        ));
     }
     Ok((String::from_utf8_lossy(&percent_decode(name)).into_owned(), streaming))
 }
@@ -289,15 +309,18 @@ fn check_event(request: &Request, kind: &str) -> Result<bytes::Bytes, Refusal> {
     };
     let len = request.body.len();
     if len > limit {
-        let message = format!("{len} byte payload is too large for the {kind} invocation type (limit {limit} bytes)");
+        let message = format!(
+            "{len} byte payload is too large for the {kind} invocation type (limit {limit} bytes)"
+        );
         return Err(Refusal::new("RequestTooLargeException", &message));
     }
     if request.body.is_empty() {
         return Ok(bytes::Bytes::from_static(b"{}"));
     }
-    let judged = std::str::from_utf8(&request.body)
-        .map_err(|error| error.to_string())
-        .and_then(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| error.to_string()));
+    let judged =
+        std::str::from_utf8(&request.body).map_err(|error| error.to_string()).and_then(|text| {
+            serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| error.to_string())
+        });
     match judged {
         Ok(_) => Ok(request.body.clone()),
         Err(why) => {
@@ -325,7 +348,9 @@ pub(crate) fn trace_id(record: &Record) -> String {
     let given = record.request.header("x-amzn-trace-id").and_then(|v| {
         v.split(';').find_map(|part| part.trim().strip_prefix("Root=").map(str::to_owned))
     });
-    let root = given.unwrap_or_else(|| format!("1-{:08x}-{:024x}", record.at_ms / 1000, fastrand::u128(..) >> 32));
+    let root = given.unwrap_or_else(|| {
+        format!("1-{:08x}-{:024x}", record.at_ms / 1000, fastrand::u128(..) >> 32)
+    });
     format!("Root={root};Parent={:016x};Sampled=0", fastrand::u64(..))
 }
 
@@ -341,12 +366,25 @@ mod tests {
             ("f:live", None, "f", "live", None),
             ("f:live", Some("live"), "f", "live", None),
             ("123456789012:function:f", None, "f", LATEST, None),
-            ("arn:aws:lambda:eu-west-1:123456789012:function:f", None, "f", LATEST, Some("eu-west-1")),
-            ("arn:aws-cn:lambda:cn-north-1:123456789012:function:f:$LATEST", None, "f", LATEST, Some("cn-north-1")),
+            (
+                "arn:aws:lambda:eu-west-1:123456789012:function:f",
+                None,
+                "f",
+                LATEST,
+                Some("eu-west-1"),
+            ),
+            (
+                "arn:aws-cn:lambda:cn-north-1:123456789012:function:f:$LATEST",
+                None,
+                "f",
+                LATEST,
+                Some("cn-north-1"),
+            ),
         ];
         for (name, argument, function, qualifier, region) in cases {
             let target = Target::parse(name, argument).unwrap();
-            let got = (target.function.as_str(), target.qualifier.as_str(), target.region.as_deref());
+            let got =
+                (target.function.as_str(), target.qualifier.as_str(), target.region.as_deref());
             assert_eq!(got, (function, qualifier, region), "{name}");
         }
     }

@@ -46,7 +46,7 @@
 //!
 //! # Control API
 //!
-//! JSON over HTTP on `control`. Unknown fields and wrong types are 400 and change nothing; a success is 200.
+//! JSON over HTTP on `control`; what it changes is in force when it answers. Unknown fields and wrong types are 400 and change nothing; a success is 200.
 //!
 //! `PUT /functions/NAME` sets how a function replies from now on (a built-in one too); `DELETE` undoes it.
 //! All fields are optional:

@@ -47,12 +47,17 @@ impl Options {
                 }
                 "--threads" => options.threads = positive(&value).ok_or_else(invalid)?,
                 "--python" => options.python = Some(value.into()),
-                "--python-children" => options.python_children = positive(&value).ok_or_else(invalid)?,
+                "--python-children" => {
+                    options.python_children = positive(&value).ok_or_else(invalid)?
+                }
                 "--runner" => options.runner = value.into(),
                 _ => {
                     let kind = Kind::ALL
                         .into_iter()
-                        .find(|kind| name.strip_prefix("--").is_some_and(|n| n.replace('-', "_") == kind.name()))
+                        .find(|kind| {
+                            name.strip_prefix("--")
+                                .is_some_and(|n| n.replace('-', "_") == kind.name())
+                        })
                         .ok_or_else(|| format!("unknown option \"{name}\""))?;
                     options.ports.insert(kind, value.parse().map_err(|_| invalid())?);
                 }
@@ -89,7 +94,10 @@ mod tests {
     #[test]
     fn only_loopback_is_served() {
         assert!(parse("--address ::1").is_ok());
-        assert_eq!(parse("--address 0.0.0.0").unwrap_err(), "invalid value \"0.0.0.0\" of option \"--address\"");
+        assert_eq!(
+            parse("--address 0.0.0.0").unwrap_err(),
+            "invalid value \"0.0.0.0\" of option \"--address\""
+        );
     }
 
     #[test]

@@ -43,7 +43,13 @@ impl Python {
         directory: PathBuf,
         children: usize,
     ) -> Self {
-        Self { interpreter, runner, directory, idle: Mutex::default(), permits: Semaphore::new(children) }
+        Self {
+            interpreter,
+            runner,
+            directory,
+            idle: Mutex::default(),
+            permits: Semaphore::new(children),
+        }
     }
 
     /// Whether there is an interpreter.

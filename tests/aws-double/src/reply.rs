@@ -39,7 +39,12 @@ pub(crate) async fn run(double: &Double, spec: &Spec, event: &[u8]) -> Result<Ra
                 error.get_or_insert_with(|| "Unhandled".into());
                 details
             }
-            Err(why) => return Err(Refusal::new("ServiceException", &format!("the Python child failed: {why}"))),
+            Err(why) => {
+                return Err(Refusal::new(
+                    "ServiceException",
+                    &format!("the Python child failed: {why}"),
+                ));
+            }
         },
         None => fixed_payload(spec)?,
     };
@@ -48,7 +53,9 @@ pub(crate) async fn run(double: &Double, spec: &Spec, event: &[u8]) -> Result<Ra
 
 fn fixed_payload(spec: &Spec) -> Result<Vec<u8>, Refusal> {
     if let Some(text) = &spec.payload_raw_base64 {
-        return STANDARD.decode(text).map_err(|why| Refusal::new("ServiceException", &why.to_string()));
+        return STANDARD
+            .decode(text)
+            .map_err(|why| Refusal::new("ServiceException", &why.to_string()));
     }
     if let Some(len) = spec.payload_fill_bytes {
         let reply = json!({"statusCode": 200, "headers": {"content-type": "text/plain"}, "body": "x".repeat(len)});
@@ -66,7 +73,9 @@ fn fixed_payload(spec: &Spec) -> Result<Vec<u8>, Refusal> {
 
 fn piece_bytes(piece: &Piece) -> Result<Vec<u8>, Refusal> {
     match &piece.base64 {
-        Some(text) => STANDARD.decode(text).map_err(|why| Refusal::new("ServiceException", &why.to_string())),
+        Some(text) => {
+            STANDARD.decode(text).map_err(|why| Refusal::new("ServiceException", &why.to_string()))
+        }
         None => Ok(piece.data.clone().into_bytes()),
     }
 }
@@ -88,7 +97,9 @@ pub(crate) fn with_headers(mut response: Response, headers: &Map<String, Value>)
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     for (name, value) in headers {
         response.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-        let values = value.as_array().map_or_else(|| vec![text(value)], |list| list.iter().map(text).collect());
+        let values = value
+            .as_array()
+            .map_or_else(|| vec![text(value)], |list| list.iter().map(text).collect());
         for value in values {
             response = response.with(name.clone(), value);
         }
@@ -151,7 +162,8 @@ impl Invocation<'_> {
     pub(crate) fn stream(self, double: &Double) -> Delivery {
         let status = self.spec.status.unwrap_or(200);
         let prelude = self.spec.http_integration.as_ref();
-        let content_type = if prelude.is_some() { HTTP_INTEGRATION } else { "application/vnd.amazon.eventstream" };
+        let content_type =
+            if prelude.is_some() { HTTP_INTEGRATION } else { "application/vnd.amazon.eventstream" };
         let response = self.headers(Response::new(status, content_type, Vec::new()));
         let mut response = with_headers(response, &self.spec.headers);
         let mut frames = Vec::new();
@@ -213,20 +225,27 @@ fn rechunk(pieces: &[(u64, Vec<u8>)], size: usize) -> Vec<(u64, Vec<u8>)> {
     let cut = |(delay_ms, bytes): &(u64, Vec<u8>)| {
         let delay_ms = *delay_ms;
         let parts = bytes.chunks(size).enumerate();
-        parts.map(|(i, part)| (if i == 0 { delay_ms } else { 0 }, part.to_vec())).collect::<Vec<_>>()
+        parts
+            .map(|(i, part)| (if i == 0 { delay_ms } else { 0 }, part.to_vec()))
+            .collect::<Vec<_>>()
     };
     pieces.iter().flat_map(cut).collect()
 }
 
 /// Segments with what the spec says about their delivery.
-pub(crate) fn with_faults(spec: &Spec, mut segments: Vec<Segment>, gate: Option<&Arc<Semaphore>>) -> Delivery {
+pub(crate) fn with_faults(
+    spec: &Spec,
+    mut segments: Vec<Segment>,
+    gate: Option<&Arc<Semaphore>>,
+) -> Delivery {
     if let Some(raw) = spec.raw_http_base64.as_ref().and_then(|text| STANDARD.decode(text).ok()) {
         segments = vec![Segment { delay_ms: 0, bytes: raw }];
     }
     if let Some(delay_ms) = spec.trickle_ms {
         let size = spec.trickle_bytes.unwrap_or(1).max(1);
         let all: Vec<u8> = segments.into_iter().flat_map(|segment| segment.bytes).collect();
-        segments = all.chunks(size).map(|part| Segment { delay_ms, bytes: part.to_vec() }).collect();
+        segments =
+            all.chunks(size).map(|part| Segment { delay_ms, bytes: part.to_vec() }).collect();
     }
     let mut end = if spec.close_after { End::Close } else { End::KeepAlive };
     if let Some(at) = spec.cut_at_byte {
@@ -261,13 +280,16 @@ mod tests {
         let delivery = delivered(json!({"cut_at_byte": 3}), b"abcdef");
         assert_eq!(delivery.segments[0].bytes, b"abc");
         assert_eq!(delivery.end, End::Reset);
-        assert!(delivered(json!({"cut_at_byte": 0, "cut_with": "fin"}), b"abc").segments.is_empty());
+        assert!(
+            delivered(json!({"cut_at_byte": 0, "cut_with": "fin"}), b"abc").segments.is_empty()
+        );
     }
 
     #[test]
     fn a_trickle_pauses_before_each_part() {
         let delivery = delivered(json!({"trickle_ms": 7, "trickle_bytes": 2}), b"abcde");
-        let parts: Vec<_> = delivery.segments.iter().map(|s| (s.delay_ms, s.bytes.as_slice())).collect();
+        let parts: Vec<_> =
+            delivery.segments.iter().map(|s| (s.delay_ms, s.bytes.as_slice())).collect();
         assert_eq!(parts, [(7, &b"ab"[..]), (7, b"cd"), (7, b"e")]);
     }
 

@@ -24,9 +24,13 @@ pub(crate) fn handle(double: &Double, request: &Request) -> Response {
     let secrets = double.secrets.read();
     // AWS appends a hyphen and six characters to the name in a secret's ARN.
     let without_suffix = name.len().checked_sub(7).and_then(|end| name.get(..end));
-    let found = secrets.get(id).or_else(|| secrets.get(name)).or_else(|| secrets.get(without_suffix?));
+    let found =
+        secrets.get(id).or_else(|| secrets.get(name)).or_else(|| secrets.get(without_suffix?));
     let Some(secret) = found else {
-        return error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
+        return error(
+            "ResourceNotFoundException",
+            "Secrets Manager can't find the specified secret.",
+        );
     };
     double.count("secretsmanager.GetSecretValue");
     let arn = if id.starts_with("arn:") {

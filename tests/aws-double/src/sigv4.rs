@@ -60,11 +60,14 @@ pub(crate) fn verify(
     expectation: &Expectation<'_>,
     registry: &Registry,
 ) -> Result<std::sync::Arc<Credential>, Denial> {
-    let value = header(request, "authorization")?
-        .ok_or_else(|| Denial::new("MissingAuthenticationTokenException", "Missing Authentication Token"))?;
+    let value = header(request, "authorization")?.ok_or_else(|| {
+        Denial::new("MissingAuthenticationTokenException", "Missing Authentication Token")
+    })?;
     let authorization = parse_authorization(value)?;
     let amz_date = header(request, "x-amz-date")?.ok_or_else(|| {
-        incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
+        incomplete(
+            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
+        )
     })?;
     check_signed_headers(request, &authorization)?;
     let credential = registry.get(authorization.access_key_id).ok_or_else(unknown_token)?;
@@ -78,7 +81,9 @@ pub(crate) fn verify(
     {
         return Err(Denial::new(
             "InvalidSignatureException",
-            format!("The provided 'x-amz-content-sha256' header does not match what was computed: {payload_hash}"),
+            format!(
+                "The provided 'x-amz-content-sha256' header does not match what was computed: {payload_hash}"
+            ),
         ));
     }
     let canonical = canonical_request(request, &authorization.signed_headers, &payload_hash);
@@ -104,7 +109,10 @@ fn incomplete(message: impl Into<String>) -> Denial {
 }
 
 fn unknown_token() -> Denial {
-    Denial::new("UnrecognizedClientException", "The security token included in the request is invalid.")
+    Denial::new(
+        "UnrecognizedClientException",
+        "The security token included in the request is invalid.",
+    )
 }
 
 /// The only value of a header; twice the same name is refused, because a signer and a verifier could read two values.
@@ -114,7 +122,9 @@ fn header<'a>(request: &Signed<'a>, name: &str) -> Result<Option<&'a str>, Denia
     if values.next().is_some() {
         return Err(incomplete(format!("Header '{name}' is given more than once.")));
     }
-    std::str::from_utf8(value).map(|v| Some(v.trim())).map_err(|_| incomplete("Header is not UTF-8."))
+    std::str::from_utf8(value)
+        .map(|v| Some(v.trim()))
+        .map_err(|_| incomplete("Header is not UTF-8."))
 }
 
 fn parse_authorization(value: &str) -> Result<Authorization<'_>, Denial> {
@@ -127,14 +137,21 @@ fn parse_authorization(value: &str) -> Result<Authorization<'_>, Denial> {
             Some(("Credential", v)) => (&mut scope, v),
             Some(("SignedHeaders", v)) => (&mut signed_headers, v),
             Some(("Signature", v)) => (&mut signature, v),
-            _ => return Err(incomplete(format!("'{field}' not a valid key=value pair in Authorization header."))),
+            _ => {
+                return Err(incomplete(format!(
+                    "'{field}' not a valid key=value pair in Authorization header."
+                )));
+            }
         };
         if slot.0.replace(slot.1).is_some() {
             return Err(incomplete("A field of the Authorization header is given more than once."));
         }
     }
-    let (Some(scope), Some(signed_headers), Some(signature)) = (scope, signed_headers, signature) else {
-        return Err(incomplete("Authorization header requires 'Credential', 'SignedHeaders' and 'Signature'."));
+    let (Some(scope), Some(signed_headers), Some(signature)) = (scope, signed_headers, signature)
+    else {
+        return Err(incomplete(
+            "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature'.",
+        ));
     };
     let parts: Vec<&str> = scope.split('/').collect();
     let [access_key_id, date, region, service, "aws4_request"] = parts.as_slice() else {
@@ -152,7 +169,10 @@ fn parse_authorization(value: &str) -> Result<Authorization<'_>, Denial> {
     })
 }
 
-fn check_signed_headers(request: &Signed<'_>, authorization: &Authorization<'_>) -> Result<(), Denial> {
+fn check_signed_headers(
+    request: &Signed<'_>,
+    authorization: &Authorization<'_>,
+) -> Result<(), Denial> {
     let signed = &authorization.signed_headers;
     if !signed.windows(2).all(|pair| pair[0] < pair[1]) {
         return Err(incomplete("SignedHeaders must be sorted, and name each header once."));
@@ -175,8 +195,13 @@ fn check_signed_headers(request: &Signed<'_>, authorization: &Authorization<'_>)
             ));
         }
     }
-    match signed.iter().find(|name| !request.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))) {
-        Some(missing) => Err(incomplete(format!("Signed header '{missing}' is not in the request."))),
+    match signed
+        .iter()
+        .find(|name| !request.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)))
+    {
+        Some(missing) => {
+            Err(incomplete(format!("Signed header '{missing}' is not in the request.")))
+        }
         None => Ok(()),
     }
 }
@@ -186,7 +211,10 @@ fn check_token(request: &Signed<'_>, credential: &Credential, now_ms: i64) -> Re
         return Err(unknown_token());
     }
     if credential.is_expired(now_ms) {
-        return Err(Denial::new("ExpiredTokenException", "The security token included in the request is expired"));
+        return Err(Denial::new(
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+        ));
     }
     Ok(())
 }
@@ -198,7 +226,10 @@ fn check_scope(
 ) -> Result<(), Denial> {
     let wrong = |message: String| Err(Denial::new("InvalidSignatureException", message));
     if authorization.service != expectation.service {
-        return wrong(format!("Credential should be scoped to correct service: '{}'.", expectation.service));
+        return wrong(format!(
+            "Credential should be scoped to correct service: '{}'.",
+            expectation.service
+        ));
     }
     if !expectation.regions.iter().any(|region| region == authorization.region) {
         return wrong(format!(
@@ -217,8 +248,9 @@ fn check_scope(
 }
 
 fn check_date(amz_date: &str, now_ms: i64) -> Result<(), Denial> {
-    let signed_ms = parse_amz_date(amz_date)
-        .ok_or_else(|| incomplete(format!("Date must be in ISO-8601 'basic format'. Got '{amz_date}'.")))?;
+    let signed_ms = parse_amz_date(amz_date).ok_or_else(|| {
+        incomplete(format!("Date must be in ISO-8601 'basic format'. Got '{amz_date}'."))
+    })?;
     let stamp = |ms| Utc::from_ms(ms).amz_date();
     if signed_ms < now_ms - MAX_SKEW_MS {
         return Err(Denial::new(
@@ -244,7 +276,11 @@ fn check_date(amz_date: &str, now_ms: i64) -> Result<(), Denial> {
 }
 
 /// The canonical request: method, path, query, headers, names of the signed headers, hash of the payload.
-pub(crate) fn canonical_request(request: &Signed<'_>, signed_headers: &[&str], payload_hash: &str) -> String {
+pub(crate) fn canonical_request(
+    request: &Signed<'_>,
+    signed_headers: &[&str],
+    payload_hash: &str,
+) -> String {
     let mut out = String::with_capacity(1024);
     out.push_str(request.method);
     out.push('\n');

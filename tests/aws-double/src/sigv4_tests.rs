@@ -8,13 +8,19 @@ use crate::credentials::NewCredential;
 const NOW_MS: i64 = 1_440_938_160_000;
 
 /// A request in the suite's notation: request line, headers, empty line, body.
-fn verify_text(text: &str, service: &str, now_ms: i64, registry: &Registry) -> Result<String, Denial> {
+fn verify_text(
+    text: &str,
+    service: &str,
+    now_ms: i64,
+    registry: &Registry,
+) -> Result<String, Denial> {
     let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
     let mut lines = head.lines();
     let (method, rest) = lines.next().unwrap().split_once(' ').unwrap();
     let target = rest.strip_suffix(" HTTP/1.1").unwrap();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let headers = lines.map(|l| l.split_once(':').unwrap()).map(|(n, v)| (n, v.as_bytes())).collect();
+    let headers =
+        lines.map(|l| l.split_once(':').unwrap()).map(|(n, v)| (n, v.as_bytes())).collect();
     let request = Signed { method, path, query, headers, body: body.as_bytes() };
     let regions = ["us-east-1".to_owned()];
     let expectation = Expectation { service, regions: &regions, now_ms };
@@ -35,8 +41,18 @@ fn published_signatures_are_accepted() {
     const HOST_DATE: &str = "host;x-amz-date";
     const ONE_MORE: &str = "host;my-header1;x-amz-date";
     let cases = [
-        ("get-vanilla", "GET / HTTP/1.1", HOST_DATE, "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
-        ("post-vanilla", "POST / HTTP/1.1", HOST_DATE, "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
+        (
+            "get-vanilla",
+            "GET / HTTP/1.1",
+            HOST_DATE,
+            "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
+        ),
+        (
+            "post-vanilla",
+            "POST / HTTP/1.1",
+            HOST_DATE,
+            "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+        ),
         (
             "get-vanilla-query-order-key-case",
             "GET /?Param2=value2&Param1=value1 HTTP/1.1",
@@ -55,7 +71,12 @@ fn published_signatures_are_accepted() {
             HOST_DATE,
             "2cdec8eed098649ff3a119c94853b13c643bcf08f8b0a1d91e12c9027818dd04",
         ),
-        ("get-utf8", "GET /\u{1234} HTTP/1.1", HOST_DATE, "8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85"),
+        (
+            "get-utf8",
+            "GET /\u{1234} HTTP/1.1",
+            HOST_DATE,
+            "8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85",
+        ),
         (
             "get-space",
             "GET /example space/ HTTP/1.1",
@@ -68,7 +89,12 @@ fn published_signatures_are_accepted() {
             HOST_DATE,
             "07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f",
         ),
-        ("get-slashes", "GET //example// HTTP/1.1", HOST_DATE, "9a624bd73a37c9a373b5312afbebe7a714a789de108f0bdfe846570885f57e84"),
+        (
+            "get-slashes",
+            "GET //example// HTTP/1.1",
+            HOST_DATE,
+            "9a624bd73a37c9a373b5312afbebe7a714a789de108f0bdfe846570885f57e84",
+        ),
         (
             "get-slash-pointless-dot",
             "GET /./example HTTP/1.1",
@@ -144,7 +170,8 @@ fn a_session_token_must_be_the_issued_one_and_signed() {
         )
     };
     let signed = "host;x-amz-date;x-amz-security-token";
-    let kind = |text: &str, now_ms| verify_text(text, "service", now_ms, &registry).map_err(|d| d.kind);
+    let kind =
+        |text: &str, now_ms| verify_text(text, "service", now_ms, &registry).map_err(|d| d.kind);
     assert_eq!(kind(&text(token, signed), NOW_MS), Ok("AKIDEXAMPLE".into()));
     assert_eq!(kind(&text("other", signed), NOW_MS), Err("UnrecognizedClientException"));
     assert_eq!(kind(&text(token, "host;x-amz-date"), NOW_MS), Err("InvalidSignatureException"));
@@ -158,7 +185,10 @@ fn the_path_of_an_arn_is_encoded_once_more() {
         method: "POST",
         path: "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-west-2%3A892717189312%3Afunction%3Amy-rusty-fun/invocations",
         query: "",
-        headers: vec![("Host", b"lambda.us-east-2.amazonaws.com"), ("X-Amz-Date", b"20210511T154045Z")],
+        headers: vec![
+            ("Host", b"lambda.us-east-2.amazonaws.com"),
+            ("X-Amz-Date", b"20210511T154045Z"),
+        ],
         body: b"",
     };
     let canonical = canonical_request(
@@ -189,7 +219,11 @@ fn the_documented_list_users_example_is_accepted() {
 #[test]
 fn refusals_have_the_names_that_aws_gives_them() {
     const SIGNATURE: &str = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31";
-    let good = with_authorization("GET / HTTP/1.1\nHost:example.amazonaws.com", "host;x-amz-date", SIGNATURE);
+    let good = with_authorization(
+        "GET / HTTP/1.1\nHost:example.amazonaws.com",
+        "host;x-amz-date",
+        SIGNATURE,
+    );
     let edit = |from: &str, to: &str| {
         assert!(good.contains(from));
         good.replacen(from, to, 1)
@@ -203,28 +237,92 @@ fn refusals_have_the_names_that_aws_gives_them() {
         ("body", format!("{good}more"), NOW_MS, "InvalidSignatureException"),
         ("service", edit("/service/", "/lambda/"), NOW_MS, "InvalidSignatureException"),
         ("region", edit("us-east-1", "us-west-9"), NOW_MS, "InvalidSignatureException"),
-        ("scope date", edit("AKIDEXAMPLE/20150830", "AKIDEXAMPLE/20150829"), NOW_MS, "InvalidSignatureException"),
+        (
+            "scope date",
+            edit("AKIDEXAMPLE/20150830", "AKIDEXAMPLE/20150829"),
+            NOW_MS,
+            "InvalidSignatureException",
+        ),
         ("five minutes late", good.clone(), NOW_MS + MAX_SKEW_MS + 1, "InvalidSignatureException"),
         ("five minutes early", good.clone(), NOW_MS - MAX_SKEW_MS - 1, "InvalidSignatureException"),
-        ("host not signed", edit("host;x-amz-date", "x-amz-date"), NOW_MS, "InvalidSignatureException"),
+        (
+            "host not signed",
+            edit("host;x-amz-date", "x-amz-date"),
+            NOW_MS,
+            "InvalidSignatureException",
+        ),
         ("date not signed", edit("host;x-amz-date", "host"), NOW_MS, "InvalidSignatureException"),
-        ("x-amz header not signed", edit("X-Amz-Date", "X-Amz-A:b\nX-Amz-Date"), NOW_MS, "InvalidSignatureException"),
-        ("payload hash", edit("X-Amz-Date", "X-Amz-Content-Sha256:0\nX-Amz-Date"), NOW_MS, "InvalidSignatureException"),
-        ("token of a long-term key", edit("X-Amz-Date", "X-Amz-Security-Token:t\nX-Amz-Date"), NOW_MS, "InvalidSignatureException"),
+        (
+            "x-amz header not signed",
+            edit("X-Amz-Date", "X-Amz-A:b\nX-Amz-Date"),
+            NOW_MS,
+            "InvalidSignatureException",
+        ),
+        (
+            "payload hash",
+            edit("X-Amz-Date", "X-Amz-Content-Sha256:0\nX-Amz-Date"),
+            NOW_MS,
+            "InvalidSignatureException",
+        ),
+        (
+            "token of a long-term key",
+            edit("X-Amz-Date", "X-Amz-Security-Token:t\nX-Amz-Date"),
+            NOW_MS,
+            "InvalidSignatureException",
+        ),
         ("key", edit("AKIDEXAMPLE", "AKIDOTHER"), NOW_MS, "UnrecognizedClientException"),
-        ("no authorization", edit("Authorization", "X-Other"), NOW_MS, "MissingAuthenticationTokenException"),
+        (
+            "no authorization",
+            edit("Authorization", "X-Other"),
+            NOW_MS,
+            "MissingAuthenticationTokenException",
+        ),
         ("no date", edit("X-Amz-Date", "X-Other"), NOW_MS, "IncompleteSignatureException"),
-        ("two dates", edit("X-Amz-Date", "X-Amz-Date:20150830T123600Z\nX-Amz-Date"), NOW_MS, "IncompleteSignatureException"),
-        ("unsorted", edit("host;x-amz-date", "x-amz-date;host"), NOW_MS, "IncompleteSignatureException"),
-        ("absent header", edit("host;x", "host;my-header;x"), NOW_MS, "IncompleteSignatureException"),
-        ("algorithm", edit("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA512"), NOW_MS, "IncompleteSignatureException"),
-        ("short scope", edit("/service/aws4_request", "/aws4_request"), NOW_MS, "IncompleteSignatureException"),
-        ("field twice", edit("Signature=", "Signature=x, Signature="), NOW_MS, "IncompleteSignatureException"),
+        (
+            "two dates",
+            edit("X-Amz-Date", "X-Amz-Date:20150830T123600Z\nX-Amz-Date"),
+            NOW_MS,
+            "IncompleteSignatureException",
+        ),
+        (
+            "unsorted",
+            edit("host;x-amz-date", "x-amz-date;host"),
+            NOW_MS,
+            "IncompleteSignatureException",
+        ),
+        (
+            "absent header",
+            edit("host;x", "host;my-header;x"),
+            NOW_MS,
+            "IncompleteSignatureException",
+        ),
+        (
+            "algorithm",
+            edit("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA512"),
+            NOW_MS,
+            "IncompleteSignatureException",
+        ),
+        (
+            "short scope",
+            edit("/service/aws4_request", "/aws4_request"),
+            NOW_MS,
+            "IncompleteSignatureException",
+        ),
+        (
+            "field twice",
+            edit("Signature=", "Signature=x, Signature="),
+            NOW_MS,
+            "IncompleteSignatureException",
+        ),
     ];
     let registry = Registry::new();
     let within = verify_text(&good, "service", NOW_MS + MAX_SKEW_MS, &registry);
     assert_eq!(within.as_deref(), Ok("AKIDEXAMPLE"));
     for (name, text, now_ms, kind) in cases {
-        assert_eq!(verify_text(&text, "service", now_ms, &registry).map_err(|d| d.kind), Err(kind), "{name}");
+        assert_eq!(
+            verify_text(&text, "service", now_ms, &registry).map_err(|d| d.kind),
+            Err(kind),
+            "{name}"
+        );
     }
 }

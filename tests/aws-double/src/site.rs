@@ -82,6 +82,8 @@ pub(crate) enum Mode {
 pub(crate) struct Site {
     pub(crate) kind: Kind,
     pub(crate) mode: watch::Sender<Mode>,
+    /// Whether connections are taken at present.
+    listening: watch::Sender<bool>,
     /// Raised at each change, so that a timed mode does not undo a later one.
     pub(crate) mode_generation: AtomicU64,
     /// Milliseconds; 0 is none.
@@ -134,6 +136,7 @@ impl Site {
         Ok(Self {
             kind,
             mode: watch::Sender::new(Mode::Ok),
+            listening: watch::Sender::new(false),
             mode_generation: AtomicU64::new(0),
             idle_timeout_ms: AtomicU64::new(0),
             close_after_requests: AtomicU64::new(0),
@@ -153,6 +156,13 @@ impl Site {
         self.port.address
     }
 
+    /// Returns when the listening socket is as the mode wants it.
+    pub(crate) async fn settled(&self) {
+        let wanted = !matches!(*self.mode.borrow(), Mode::Down { .. });
+        // The sender is this site's own: it cannot be gone.
+        let _ = self.listening.subscribe().wait_for(|listening| *listening == wanted).await;
+    }
+
     /// The counts as the control API shows them.
     pub(crate) fn counts(&self) -> Value {
         let mut counts = json!({
@@ -170,8 +180,13 @@ impl Site {
 
     /// Sets all counts but that of open connections to zero.
     pub(crate) fn reset_counts(&self) {
-        let counters =
-            [&self.connections, &self.requests, &self.tls_full, &self.tls_resumed, &self.tls_failed];
+        let counters = [
+            &self.connections,
+            &self.requests,
+            &self.tls_full,
+            &self.tls_resumed,
+            &self.tls_failed,
+        ];
         counters.into_iter().for_each(|counter| counter.store(0, Relaxed));
     }
 
@@ -199,6 +214,9 @@ async fn accept(site: Arc<Site>, double: Arc<Double>, first: TcpListener) {
                 }
             }
         }
+        site.listening.send_if_modified(|listening| {
+            std::mem::replace(listening, listener.is_some()) != listener.is_some()
+        });
         let Some(open) = &listener else {
             if mode.changed().await.is_err() {
                 return;

@@ -43,7 +43,10 @@ pub(crate) fn handle(double: &Double, request: &Request) -> Response {
         Some("AssumeRole") => assume_role(double, request, &form),
         Some("AssumeRoleWithWebIdentity") => assume_role_with_web_identity(double, &form),
         action => {
-            let message = format!("Could not find operation {} for version 2011-06-15", action.unwrap_or("NONE"));
+            let message = format!(
+                "Could not find operation {} for version 2011-06-15",
+                action.unwrap_or("NONE")
+            );
             Err(error(400, "InvalidAction", &message))
         }
     };
@@ -51,7 +54,8 @@ pub(crate) fn handle(double: &Double, request: &Request) -> Response {
 }
 
 fn assume_role(double: &Double, request: &Request, form: &Form) -> Result<Response, Response> {
-    let caller = double.authenticate(request, "sts", None).map_err(|denial| denied(double, &denial))?;
+    let caller =
+        double.authenticate(request, "sts", None).map_err(|denial| denied(double, &denial))?;
     let role = form.required("RoleArn")?;
     let session = form.required("RoleSessionName")?;
     check_session_name(session)?;
@@ -74,7 +78,11 @@ fn assume_role_with_web_identity(double: &Double, form: &Form) -> Result<Respons
     check_session_name(session)?;
     if form.required("WebIdentityToken")? != double.settings.read().web_identity_token {
         double.count("sts.InvalidIdentityToken");
-        return Err(error(400, "InvalidIdentityToken", "The web identity token that was passed could not be validated."));
+        return Err(error(
+            400,
+            "InvalidIdentityToken",
+            "The web identity token that was passed could not be validated.",
+        ));
     }
     double.count("sts.AssumeRoleWithWebIdentity");
     let subject = "<SubjectFromWebIdentityToken>system:serviceaccount:default:double</SubjectFromWebIdentityToken>\
@@ -108,11 +116,11 @@ fn credentials(
     let name = resource.rsplit('/').next().unwrap_or(resource);
     let duration_s = match form.get("DurationSeconds") {
         None => DEFAULT_DURATION_S,
-        Some(text) => text
-            .parse::<i64>()
-            .ok()
-            .filter(|s| (900..=43_200).contains(s))
-            .ok_or_else(|| error(400, "ValidationError", "The requested DurationSeconds is out of range"))?,
+        Some(text) => {
+            text.parse::<i64>().ok().filter(|s| (900..=43_200).contains(s)).ok_or_else(|| {
+                error(400, "ValidationError", "The requested DurationSeconds is out of range")
+            })?
+        }
     };
     let fixed = double.settings.read().lifetimes.get(&Kind::Sts).map(|l| l.lifetime_ms);
     let assumed = format!("arn:{partition}:sts::{account}:assumed-role/{name}/{session}");

@@ -101,19 +101,23 @@ fn server_config(
     certificate: Certificate,
     newest: Version,
 ) -> Fallible<Arc<ServerConfig>> {
-    let names: &[&str] = if certificate == Certificate::WrongName { &["wrong.example"] } else { &NAMES };
+    let names: &[&str] =
+        if certificate == Certificate::WrongName { &["wrong.example"] } else { &NAMES };
     let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let mut params =
+        CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     params.distinguished_name = name("aws-double");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(if certificate == Certificate::Expired { 2021 } else { 2049 }, 1, 1);
+    params.not_after =
+        date_time_ymd(if certificate == Certificate::Expired { 2021 } else { 2049 }, 1, 1);
     let signed = match certificate {
         Certificate::SelfSigned => params.self_signed(&key)?,
         _ => params.signed_by(&key, ca)?,
     };
     const UP_TO_12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
-    const UP_TO_13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+    const UP_TO_13: &[&SupportedProtocolVersion] =
+        &[&rustls::version::TLS13, &rustls::version::TLS12];
     let versions = if newest == Version::Tls12 { UP_TO_12 } else { UP_TO_13 };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
