@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use crate::http1::{Request, Response};
+use crate::http1::Request;
+use crate::response::Response;
 
 const PLAIN_BYTES: usize = 1024;
 

@@ -5,7 +5,8 @@
 use serde_json::json;
 
 use crate::double::Double;
-use crate::http1::{Request, Response};
+use crate::http1::Request;
+use crate::response::Response;
 use crate::site::Kind;
 
 /// The answer to a request: credentials under `/v2/credentials/ID` and `/v1/credentials`.

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::credentials::NewCredential;
 use crate::double::{Double, Lifetime, Record, Settings};
 use crate::functions::Spec;
-use crate::http1::{Request, Response, percent_decode};
+use crate::http1::{Request, percent_decode};
+use crate::response::Response;
 use crate::site::{Kind, Mode, Site};
 use crate::tls::{Certificate, Version};
 

@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 
 use crate::double::{Double, Record};
 use crate::functions::{InFlight, Spec};
-use crate::http1::{Body, Delivery, Request, Response, form_pairs};
+use crate::http1::{Request, form_pairs};
 use crate::lambda::{Refusal, trace_id};
 use crate::reply::{self, body_of, with_faults, with_headers};
+use crate::response::{Body, Delivery, Response};
 
 /// The id of a function URL's host `ID.lambda-url.REGION.on.aws`.
 pub(crate) fn id_of_host(host: &str) -> Option<&str> {

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::clock::Utc;
 use crate::double::Double;
-use crate::http1::{Request, Response};
+use crate::http1::Request;
+use crate::response::Response;
 use crate::site::Kind;
 
 const MAX_TTL_S: i64 = 21_600;

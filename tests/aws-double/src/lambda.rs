@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 
 use crate::double::{Double, Record};
 use crate::functions::{ApiError, InFlight, Spec};
-use crate::http1::{Delivery, Request, Response, percent_decode};
+use crate::http1::{Request, percent_decode};
 use crate::reply::{self, Invocation};
+use crate::response::{Delivery, Response};
 use crate::site::Kind;
 use crate::{alb, function_url};
 
@@ -269,7 +270,7 @@ fn refuse_by_spec(
 }
 
 fn empty(status: u16, record: &Record, double: &Double) -> Delivery {
-    Response { status, headers: Vec::new(), body: crate::http1::Body::Sized(Vec::new()) }
+    Response { status, headers: Vec::new(), body: crate::response::Body::Sized(Vec::new()) }
         .with("x-amzn-RequestId", record.request_id.clone())
         .with("X-Amzn-Trace-Id", trace_id(record))
         .deliver(&record.request, double.clock.now_ms())

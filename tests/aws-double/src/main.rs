@@ -39,7 +39,7 @@
 //! `echo` (proxy reply, body = the event), `echo-raw` (the event), `hello`, `slow-MS`, `throttled`, `denied`, `not-found`,
 //! `broken` (ServiceException), `error-handled`, `error-unhandled`, `too-large-reply`, `not-json`, `reset` (RST after the
 //! request), `close-early` (FIN instead), `hang`, `binary`, `cookies` and `cookies-v2` (cookies list), `cookies-multi`
-//! (multiValueHeaders), `cookies-variants` (spellings of set-cookie), `stream`, `reply-NAME` (the table in `functions.rs`:
+//! (multiValueHeaders), `cookies-variants` (spellings of set-cookie), `stream`, `reply-NAME` (the table in `builtins.rs`:
 //! `reply-null`, `reply-status-string`, `reply-header-crlf`, `reply-204` ...), and, with `--python`, the Flask
 //! application behind its adapters: `flask-serverless-wsgi` (= `flask`), `flask-apig-wsgi`, `flask-aws-wsgi`,
 //! `flask-mangum`. Any other name is ResourceNotFoundException until it is set:
@@ -123,6 +123,7 @@
 #![forbid(unsafe_code)]
 
 mod alb;
+mod builtins;
 mod clock;
 mod container;
 mod control;
@@ -137,7 +138,9 @@ mod lambda;
 mod options;
 mod python;
 mod reply;
+mod response;
 mod secretsmanager;
+mod serve;
 mod sigv4;
 mod site;
 mod sts;

@@ -10,9 +10,9 @@ use tokio::sync::Semaphore;
 use crate::double::{Double, Record};
 use crate::eventstream;
 use crate::functions::{CutWith, Like, Piece, Spec};
-use crate::http1::{Body, Delivery, End, Response, Segment, Wait};
 use crate::lambda::{Refusal, trace_id};
 use crate::python::Outcome;
+use crate::response::{Body, Delivery, End, Response, Segment, Wait};
 
 /// The content type of a stream whose first part is a prelude with status and headers.
 const HTTP_INTEGRATION: &str = "application/vnd.awslambda.http-integration-response";

@@ -5,7 +5,8 @@
 use serde_json::{Value, json};
 
 use crate::double::Double;
-use crate::http1::{Request, Response};
+use crate::http1::Request;
+use crate::response::Response;
 
 /// The answer to a request.
 pub(crate) fn handle(double: &Double, request: &Request) -> Response {

@@ -3,7 +3,8 @@
 //! Source: "Actions" of the AWS Security Token Service API reference.
 
 use crate::double::Double;
-use crate::http1::{Request, Response, form_pairs};
+use crate::http1::{Request, form_pairs};
+use crate::response::Response;
 use crate::sigv4::Denial;
 use crate::site::Kind;
 
