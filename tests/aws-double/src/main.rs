@@ -60,6 +60,7 @@
 //!  "headers": {"x-a": "1", "x-b": ["2","3"]}   of the API's response (content-length, connection, content-type replace)
 //!  "function_error": "Unhandled"       X-Amz-Function-Error
 //!  "api_error": "TooManyRequestsException"     or {"type","status","message","headers":{"Retry-After":"7"}}
+//!                                      (can be late or cut, not held; is no invocation)
 //!  "log": "a line\n"                   between START and END of the log tail
 //!  "delay_ms": 300, "hang": true       before the first byte; for ever
 //!  "hold": true                        until POST /functions/NAME/release[?count=N] (default: all that are held)
