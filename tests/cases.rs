@@ -72,8 +72,8 @@
 //! | `{"write": "conf/NAME", "content": TEXT}` | replaces a file, in one step |
 //! | `{"wait_for_log": TEXT or "qr/REGEX/"}` | waits for a line of the error log |
 //! | `{"until": REQUEST, "error_code": N, "more_headers": TEXT, "response_body_like": REGEX}` | sends the request again and again until it is answered so; code 200 if not given |
-//! | `{"control": "METHOD PATH [JSON]"}` | talks to aws-double |
-//! | `{"redis": COMMAND}` | talks to Redis |
+//! | `{"control": "METHOD PATH [JSON]", "response_json": LINES}` | talks to aws-double; its answer is as `response_json` below |
+//! | `{"redis": COMMAND, "reply": TEXT}` | talks to Redis; the first line of its reply, without type sign, is TEXT |
 //!
 //! ## Expectations
 //!
@@ -84,7 +84,7 @@
 //! | `response_headers_like` | `NAME: REGEX` lines; the whole value matches |
 //! | `raw_response_headers_like`, `raw_response_headers_unlike` | a regex over the head as received |
 //! | `response_body` | the body, exactly |
-//! | `response_body_like`, `response_body_unlike` | a regex; `.` matches newlines too |
+//! | `response_body_like`, `response_body_unlike` | a regex; `.` matches newlines too, `$` as in Perl also before the last newline |
 //! | `response_json` | lines `POINTER = JSON`, `POINTER ~ REGEX`, `POINTER absent`; `.` is the whole document |
 //! | `error_log`, `no_error_log` | lines, each of which some line, or no line, of the error log contains; `qr/REGEX/` and `qr/REGEX/i` match |
 //! | `access_log`, `no_access_log` | the same of the access log |
@@ -105,7 +105,8 @@
 //! | `$TEST_CERT`, `$TEST_KEY` | a certificate for localhost and 127.0.0.1, which is its own CA, and its key |
 //! | `$UPSTREAM_PORT` | an upstream that answers what it was sent, see tests/harness/src/echo.rs |
 //! | `$REDIS_PORT` | a Redis server |
-//! | `$IMDS`, `$STS`, `$CONTAINER`, `$LAMBDA_HTTP`, `$LAMBDA_HTTPS`, `$CONTROL`, `$ALB`, `$CA` | aws-double's addresses, as it prints them, and the path of its CA |
+//! | `$IMDS`, `$STS`, `$CONTAINER`, `$SECRETSMANAGER`, `$LAMBDA_HTTP`, `$LAMBDA_HTTPS`, `$CONTROL`, `$ALB` | aws-double's addresses, `127.0.0.1:PORT` |
+//! | `$CA`, `$ACCESS_KEY_ID`, `$SECRET_ACCESS_KEY` | the path of its CA, and the key pair it takes |
 //!
 //! `${NAME}` is the same, except in a regex.
 

@@ -36,8 +36,18 @@ fn binary() -> Outcome<PathBuf> {
 impl AwsDouble {
     /// Starts one on ports of its own and waits for the line with its addresses.
     pub fn start() -> Outcome<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with more arguments. It has Python functions if scripts/test has made a Python
+    /// for them.
+    pub fn start_with(arguments: &[&str]) -> Outcome<Self> {
         let mut double = command(binary()?);
-        double.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let python = project_root().join("target/python/bin/python");
+        if python.exists() {
+            double.arg("--python").arg(python);
+        }
+        double.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process::spawn("aws-double", double)?;
         let input = process.take_stdin();
         let mut line = String::new();
@@ -48,8 +58,9 @@ impl AwsDouble {
         Ok(Self { addresses, _input: input, _process: process })
     }
 
-    /// One of the addresses it printed: `imds`, `sts`, `container`, `lambda_http`,
-    /// `lambda_https`, `control`, `alb`, or the path `ca`.
+    /// One of the values it printed: the addresses `imds`, `sts`, `container`, `secretsmanager`,
+    /// `lambda_http`, `lambda_https`, `control` and `alb`, the path `ca`, and the key pair
+    /// `access_key_id` and `secret_access_key`.
     pub fn address(&self, name: &str) -> Outcome<&str> {
         let address = self.addresses.get(name).and_then(Value::as_str);
         address.ok_or_else(|| format!("aws-double has no \"{name}\": {}", self.addresses).into())

@@ -31,6 +31,7 @@ pub use flavour::Flavour;
 pub use nginx::{Nginx, NginxBuilder};
 pub use process::Process;
 pub use redis::Redis;
+pub use regex::Regex;
 pub use wait::until;
 
 /// What every step of a test returns. The error's text is what the reader of a failed test sees.

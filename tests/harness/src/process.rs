@@ -11,7 +11,8 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process, kill_process_group};
 
 use crate::Outcome;
 use crate::wait::until;
@@ -52,6 +53,15 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
+fn pid(id: u32) -> Outcome<Pid> {
+    Pid::from_raw(i32::try_from(id)?).ok_or_else(|| format!("{id} is no process id").into())
+}
+
+/// Sends a signal to a process that the test started, such as a worker of its nginx.
+pub fn signal(id: u32, signal: Signal) -> Outcome {
+    Ok(kill_process(pid(id)?, signal)?)
+}
+
 impl Process {
     /// Starts what [`command`] has prepared. `name` is for error texts.
     pub fn spawn(name: &str, command: Command) -> Outcome<Self> {
@@ -77,13 +87,12 @@ impl Process {
     }
 
     fn pid(&self) -> Outcome<Pid> {
-        let raw = i32::try_from(self.child.id())?;
-        Pid::from_raw(raw).ok_or_else(|| format!("{} has no pid", self.name).into())
+        pid(self.child.id())
     }
 
     /// Sends a signal to the process itself, not to its children.
     pub fn signal(&self, signal: Signal) -> Outcome {
-        Ok(kill_process(self.pid()?, signal)?)
+        self::signal(self.id(), signal)
     }
 
     /// How it exited, or nothing while it runs.

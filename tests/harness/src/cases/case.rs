@@ -78,10 +78,10 @@ pub enum Step {
     Write(String, String),
     /// Wait for a line of the error log.
     WaitForLog(Regex),
-    /// Talk to aws-double.
-    Control(Control),
-    /// Send a command to Redis.
-    Redis(String),
+    /// Talk to aws-double, and compare its answer.
+    Control(Control, Vec<JsonWant>),
+    /// Send a command to Redis, and compare its reply if there is one to compare with.
+    Redis(String, Option<String>),
 }
 
 /// A request and what is expected of its response.
@@ -297,6 +297,7 @@ impl Reader<'_> {
             let text = object.get(name).and_then(Value::as_str).map(str::to_owned);
             text.ok_or_else(|| format!("step {item}: \"{name}\" must be a string").into())
         };
+        let optional = |name: &str| object.contains_key(name).then(|| text(name)).transpose();
         let step = STEPS.iter().find(|(name, _)| object.contains_key(*name));
         let (step, members) = step.ok_or_else(|| format!("unknown step {item}"))?;
         let known = |key: &str| key == *step || members.contains(&key);
@@ -307,19 +308,19 @@ impl Reader<'_> {
             "reload" => Step::Reload,
             "write" => Step::Write(text("write")?, text("content")?),
             "wait_for_log" => Step::WaitForLog(log_pattern(&text("wait_for_log")?)?),
-            "control" => Step::Control(Control::parse(&text("control")?)?),
-            "redis" => Step::Redis(text("redis")?),
+            "control" => {
+                let wanted = optional("response_json")?.unwrap_or_default();
+                let wanted = filled_lines(&wanted).map(JsonWant::parse).collect::<Outcome<_>>()?;
+                Step::Control(Control::parse(&text("control")?)?, wanted)
+            }
+            "redis" => Step::Redis(text("redis")?, optional("reply")?),
             _ => {
-                let headers = if object.contains_key("more_headers") {
-                    text("more_headers")?
-                } else {
-                    String::new()
-                };
+                let headers = optional("more_headers")?.unwrap_or_default();
                 let code = object.get("error_code").map(Value::to_string);
-                let body = object.get("response_body_like").and_then(Value::as_str);
+                let body = optional("response_body_like")?;
                 let expectation = Expectation {
                     status: code.as_deref().unwrap_or("200").parse()?,
-                    body_like: body.map(body_pattern).transpose()?,
+                    body_like: body.as_deref().map(body_pattern).transpose()?,
                     ..Expectation::default()
                 };
                 let request = request(&text("until")?, &headers, section.latin1)?;
@@ -334,8 +335,8 @@ const STEPS: [(&str, &[&str]); 6] = [
     ("reload", &[]),
     ("write", &["content"]),
     ("wait_for_log", &[]),
-    ("control", &[]),
-    ("redis", &[]),
+    ("control", &["response_json"]),
+    ("redis", &["reply"]),
     ("until", &["error_code", "more_headers", "response_body_like"]),
 ];
 

@@ -59,14 +59,16 @@ fn arrays_give_each_request_its_own_values_and_plain_values_go_to_all() {
 fn all_steps_are_read() {
     let case = case(
         "--- request\n[{\"write\": \"conf/a\", \"content\": \"b\"}, {\"wait_for_log\": \"x\"}, \
-         {\"control\": \"PUT /a {}\"}, {\"redis\": \"SET a 1\"}, {\"until\": \"GET /\", \
+         {\"control\": \"PUT /a {}\", \"response_json\": \"/a = 1\"}, {\"redis\": \"SET a 1\"}, {\"until\": \"GET /\", \
          \"error_code\": 401, \"more_headers\": \"A: b\", \"response_body_like\": \"c\"}, \"GET /\"]\n",
     )
     .unwrap();
     assert!(matches!(&case.steps[0], Step::Write(name, text) if name == "conf/a" && text == "b"));
     assert!(matches!(&case.steps[1], Step::WaitForLog(pattern) if pattern.as_str() == "x"));
-    assert!(matches!(&case.steps[2], Step::Control(control) if control.body == "{}"));
-    assert!(matches!(&case.steps[3], Step::Redis(command) if command == "SET a 1"));
+    assert!(
+        matches!(&case.steps[2], Step::Control(control, wanted) if control.body == "{}" && wanted.len() == 1)
+    );
+    assert!(matches!(&case.steps[3], Step::Redis(command, None) if command == "SET a 1"));
     assert_eq!(statuses(&case), [401, 200]);
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use regex::Regex;
 
 use crate::Outcome;
-use crate::cases::case::{Case, Exchange, Message, Step};
+use crate::cases::case::{Case, Control, Exchange, Message, Step};
 use crate::cases::expect::{Expectation, forbidden, missing};
 use crate::cases::parse::Block;
 use crate::cases::services::Services;
@@ -141,11 +141,20 @@ fn perform(nginx: &Nginx, case: &Case, services: &mut Services) -> Outcome<Vec<S
             Step::WaitForLog(pattern) => {
                 nginx.wait_for_log(pattern, case.timeout)?;
             }
-            Step::Control(control) => {
-                services.aws()?.control(&control.method, &control.path, &control.body)?;
+            Step::Control(control, wanted) => {
+                let Control { method, path, body } = control;
+                let answer = services.aws()?.control(method, path, body)?;
+                if !wanted.is_empty() {
+                    let document = answer.json()?;
+                    let mismatches = wanted.iter().filter_map(|want| want.mismatch(&document));
+                    found.extend(mismatches.map(|why| format!("{method} {path}: {why}")));
+                }
             }
-            Step::Redis(command) => {
-                services.redis()?.command(command)?;
+            Step::Redis(command, wanted) => {
+                let reply = services.redis()?.command(command)?;
+                if wanted.as_ref().is_some_and(|wanted| *wanted != reply) {
+                    found.push(format!("redis: {command}: expected {wanted:?}, got {reply:?}"));
+                }
             }
         }
     }

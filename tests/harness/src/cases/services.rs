@@ -8,7 +8,7 @@ use regex::Regex;
 use crate::{AwsDouble, Echo, Outcome, Redis};
 
 /// What of aws-double's addresses goes by which variable.
-const AWS_VARIABLES: [(&str, &str); 8] = [
+const AWS_VARIABLES: [(&str, &str); 11] = [
     ("IMDS", "imds"),
     ("STS", "sts"),
     ("CONTAINER", "container"),
@@ -16,7 +16,10 @@ const AWS_VARIABLES: [(&str, &str); 8] = [
     ("LAMBDA_HTTPS", "lambda_https"),
     ("CONTROL", "control"),
     ("ALB", "alb"),
+    ("SECRETSMANAGER", "secretsmanager"),
     ("CA", "ca"),
+    ("ACCESS_KEY_ID", "access_key_id"),
+    ("SECRET_ACCESS_KEY", "secret_access_key"),
 ];
 
 type Shared<T> = Mutex<Option<Arc<T>>>;
