@@ -10,7 +10,8 @@
 //! Environment: `APIGATE_FLAVOURS=vendored` (a comma list; default all), `APIGATE_CASES=DIR` (a
 //! directory of more cases), `RUST_TEST_THREADS=N` (default one a core), `APIGATE_KEEP=1` (leave the
 //! directories of the cases), `APIGATE_WRAPPER="valgrind ..."` (words before nginx's own),
-//! `APIGATE_SLOWNESS=N` (every patience times N).
+//! `APIGATE_SLOWNESS=N` (every patience times N), `AWS_DOUBLE=PATH` (in place of the one cargo built).
+//! A wrapper that hides nginx's process titles, as valgrind does, hides the end of a reload too.
 //!
 //! # The format
 //!

@@ -1,8 +1,6 @@
 //! That the runner of tests/cases fails what must fail. A runner that passes everything would pass
 //! its own cases too.
 
-use std::fs;
-
 use harness::cases::parse::parse;
 use harness::cases::run::run;
 use harness::process::{self, Signal};
@@ -93,8 +91,7 @@ fn nothing_is_left_of_a_test_that_fails(flavour: Flavour) -> Outcome {
     let directory = nginx.directory().to_owned();
     drop(nginx);
     for pid in pids {
-        let title = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        if String::from_utf8_lossy(&title).contains("nginx") {
+        if process::title(pid).contains("nginx") {
             return Err(format!("process {pid} still runs").into());
         }
     }

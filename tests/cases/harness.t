@@ -220,3 +220,25 @@ qr/\[emerg\] .* unknown directive "retrun" in .*\/conf\/nginx.conf:\d+/
 --- request: GET /
 --- error_log
 qr/\[alert\] .* setrlimit\(RLIMIT_NOFILE, 2000000000\) failed/
+
+=== AWS is doubled
+--- control
+PUT /functions/harness-told {"status": 429}
+--- config
+    location / { proxy_pass http://$LAMBDA_HTTP; }
+--- request
+["POST /plain-echo\nhello", {"control": "GET /functions/harness-told", "response_json": "/invocations = 0"}]
+--- response_body_like: ^hello$
+
+=== AWS is doubled for one case alone
+--- isolated
+--- config
+    location / {
+        proxy_pass https://$LAMBDA_HTTPS;
+        proxy_ssl_trusted_certificate $CA;
+        proxy_ssl_name localhost;
+        proxy_ssl_verify on;
+    }
+--- request
+["POST /plain-echo\nhello", {"control": "GET /stats", "response_json": "/sites/lambda_https/requests = 1"}]
+--- response_body_like: ^hello$

@@ -8,6 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::Outcome;
 
+/// Major, minor and patch number of an nginx.
+pub type Version = (u32, u32, u32);
+
 /// One of the builds that `scripts/build` makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flavour {
@@ -70,8 +73,8 @@ impl Flavour {
     }
 
     /// The version that `nginx -v` tells: (1, 22, 1).
-    pub fn version(self) -> Outcome<(u32, u32, u32)> {
-        static KNOWN: Mutex<Option<HashMap<Flavour, (u32, u32, u32)>>> = Mutex::new(None);
+    pub fn version(self) -> Outcome<Version> {
+        static KNOWN: Mutex<Option<HashMap<Flavour, Version>>> = Mutex::new(None);
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.get_or_insert_default();
         if let Some(version) = known.get(&self) {
@@ -91,7 +94,7 @@ impl fmt::Display for Flavour {
     }
 }
 
-fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
+fn parse_version(text: &str) -> Option<Version> {
     let numbers = text.split("nginx/").nth(1)?;
     let mut numbers =
         numbers.split(|c: char| !c.is_ascii_digit()).map(str::parse).take(3).filter_map(Result::ok);

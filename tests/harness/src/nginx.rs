@@ -17,7 +17,7 @@ use rustix::process::Signal;
 
 use crate::flavour::Flavour;
 use crate::http::{Connection, Request, Response};
-use crate::process::{Process, command};
+use crate::process::{Process, command, title};
 use crate::wait::{PATIENCE, until};
 use crate::{Outcome, tls};
 
@@ -430,8 +430,7 @@ impl Nginx {
     /// Whether that worker takes new connections. It says so in its title, which it changes at the
     /// end of its start and right before it closes its listening sockets (ngx_process_cycle.c).
     fn serves(&self, pid: u32) -> bool {
-        let title = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let title = String::from_utf8_lossy(&title).into_owned();
+        let title = title(pid);
         title.contains("worker process") && !title.contains("shutting down")
     }
 

@@ -62,6 +62,13 @@ pub fn signal(id: u32, signal: Signal) -> Outcome {
     Ok(kill_process(pid(id)?, signal)?)
 }
 
+/// The command line that a process shows, which nginx changes to tell what it does; empty if it
+/// has ended.
+pub fn title(id: u32) -> String {
+    let bytes = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 impl Process {
     /// Starts what [`command`] has prepared. `name` is for error texts.
     pub fn spawn(name: &str, command: Command) -> Outcome<Self> {

@@ -136,7 +136,7 @@ impl Reader<'_> {
             server: [self.text("server_config"), self.text("config")].concat(),
             files: [self.files("user_files", "html")?, self.files("conf_files", "conf")?].concat(),
             environment: self.pairs("env", '=')?,
-            control: self.lines("control", |line| Control::parse(line))?,
+            control: self.lines("control", Control::parse)?,
             redis: self.lines("redis", |line| Ok(line.to_owned()))?,
             workers: self.number("workers")?.unwrap_or(1),
             log_level: self.block.text("log_level").unwrap_or("info").trim().to_owned(),

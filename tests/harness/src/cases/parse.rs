@@ -154,7 +154,7 @@ fn section(header: &str, line: usize, body: &[&str]) -> Result<Section, String> 
     }
     let blank = |line: &&str| line.trim().is_empty();
     let mut value = match inline {
-        Some(inline) if body.iter().all(|line| blank(line)) => inline.to_owned(),
+        Some(inline) if body.iter().all(blank) => inline.to_owned(),
         Some(_) => return Err(format!("section \"{name}\" has a value behind \":\" and below")),
         None => {
             // As Test::Base has it: blank lines at either end do not count, the last newline does.
