@@ -8,6 +8,7 @@ pub mod expect;
 pub mod parse;
 pub mod run;
 pub mod services;
+mod values;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
