@@ -1,6 +1,7 @@
 //! apigate: an API gateway inside nginx.
 #![cfg_attr(not(feature = "module"), forbid(unsafe_code))]
 
+pub mod aws;
 pub mod decision;
 pub mod directive;
 pub mod request;
