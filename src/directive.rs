@@ -110,6 +110,8 @@ pub trait Directive {
     const CONTEXT: Context;
     /// How many words it takes.
     const TAKES: Takes;
+    /// True when the directive makes the module the location's content handler, as `proxy_pass` does.
+    const HANDLES: bool = false;
 
     /// Reads the words into the level, or says which of them is wrong.
     fn parse(words: &Words<'_>, level: &mut Self::Settings) -> Result<(), DirectiveError>;
