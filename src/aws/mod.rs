@@ -9,4 +9,5 @@ pub mod provider;
 pub mod refresh;
 pub mod region;
 pub mod sigv4;
+pub mod slot;
 pub mod source;
