@@ -79,7 +79,9 @@ impl<'a> FunctionName<'a> {
             (Some(arn.region), tail)
         } else {
             let after_account = match text.split_once(':') {
-                Some((account, rest)) if is_account(account) && rest.starts_with("function:") => rest,
+                Some((account, rest)) if is_account(account) && rest.starts_with("function:") => {
+                    rest
+                }
                 _ => text,
             };
             (None, after_account.strip_prefix("function:").unwrap_or(after_account))

@@ -121,10 +121,7 @@ mod tests {
             ("/a%2Fb", "/a%252Fb"),
             ("/..a/b..", "/..a/b.."),
             // AWS's vectors double-encode-path and double-url-encode
-            (
-                "/test/@connections/JBDvjfGEIAMCERw%3D",
-                "/test/%40connections/JBDvjfGEIAMCERw%253D",
-            ),
+            ("/test/@connections/JBDvjfGEIAMCERw%3D", "/test/%40connections/JBDvjfGEIAMCERw%253D"),
             (
                 "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-west-2%3A892717189312%3Afunction%3Amy-rusty-fun/invocations",
                 "/2015-03-31/functions/arn%253Aaws%253Alambda%253Aus-west-2%253A892717189312%253Afunction%253Amy-rusty-fun/invocations",

@@ -47,7 +47,13 @@ impl Schedule {
     }
 
     /// A fetch gave credentials with this end; `unchanged` when they are those it gave before.
-    pub fn succeeded(&mut self, now_ms: u64, expires_ms: Option<u64>, unchanged: bool, random: u64) {
+    pub fn succeeded(
+        &mut self,
+        now_ms: u64,
+        expires_ms: Option<u64>,
+        unchanged: bool,
+        random: u64,
+    ) {
         self.failures = 0;
         self.last_attempt_ms = Some(now_ms);
         let due_ms = match expires_ms {
@@ -186,8 +192,7 @@ mod tests {
 
     #[test]
     fn another_processs_credentials_are_renewed_when_it_would_have() {
-        let (low, high) =
-            range(|random| Schedule::resumed(NOW_MS, Some(NOW_MS + HOUR_MS), random));
+        let (low, high) = range(|random| Schedule::resumed(NOW_MS, Some(NOW_MS + HOUR_MS), random));
         assert_eq!((low, high), (NOW_MS + 2_880_000, NOW_MS + 3_240_000));
         assert_eq!(Schedule::resumed(NOW_MS, None, 7).due_ms(), 0);
     }

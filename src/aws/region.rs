@@ -148,7 +148,9 @@ mod tests {
 
     #[test]
     fn only_what_looks_like_a_region_is_one() {
-        for good in ["us-east-1", "ap-southeast-5", "us-gov-west-1", "eu-isoe-west-1", "mx-central-1"] {
+        for good in
+            ["us-east-1", "ap-southeast-5", "us-gov-west-1", "eu-isoe-west-1", "mx-central-1"]
+        {
             assert_eq!(Region::parse(good).as_ref().map(Region::as_str), Some(good));
         }
         for bad in [

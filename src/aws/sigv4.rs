@@ -148,7 +148,11 @@ impl Signer {
         hmac
     }
 
-    fn write_canonical_request(&mut self, credentials: &Credentials, request: &SignableRequest<'_>) {
+    fn write_canonical_request(
+        &mut self,
+        credentials: &Credentials,
+        request: &SignableRequest<'_>,
+    ) {
         let (path, query) = (request.canonical_path, request.canonical_query);
         let out = &mut self.canonical_request;
         out.clear();

@@ -183,8 +183,7 @@ fn official_authorization(
     let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let headers = headers.chain([("host", request.host.as_str())]);
     let body = official::SignableBody::Bytes(&request.body);
-    let signable =
-        official::SignableRequest::new(&request.method, url, headers, body).unwrap();
+    let signable = official::SignableRequest::new(&request.method, url, headers, body).unwrap();
     let (instructions, _) = official::sign(signable, &params).unwrap().into_parts();
     let (_, value) = instructions.headers().find(|(name, _)| *name == "authorization").unwrap();
     value.to_owned()

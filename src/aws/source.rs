@@ -87,7 +87,8 @@ impl CredentialSource {
         let external_id = role.as_ref().and_then(|role| role.external_id.as_deref());
         let sts_url = role.as_ref().and_then(|role| role.sts_url.as_deref());
         let paths: Vec<&Path> = files.paths().collect();
-        let whole = format!("{description}\n{external_id:?}\n{sts_url:?}\n{sts_region:?}\n{paths:?}");
+        let whole =
+            format!("{description}\n{external_id:?}\n{sts_url:?}\n{sts_region:?}\n{paths:?}");
         Self {
             id: SourceId::of(&whole),
             description,
@@ -139,9 +140,7 @@ impl CredentialSource {
         let (origin, credentials) = match &self.role {
             None => (origin, base),
             Some(_) if !base.usable_at(now_unix_s) => return Err(FetchError::Expired { origin }),
-            Some(role) => {
-                (Origin::AssumeRole, sts::assume_role(&situation, &base, role, None)?)
-            }
+            Some(role) => (Origin::AssumeRole, sts::assume_role(&situation, &base, role, None)?),
         };
         if !credentials.usable_at(now_unix_s) {
             return Err(FetchError::Expired { origin });

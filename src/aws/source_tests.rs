@@ -6,7 +6,11 @@ use super::*;
 /// 2026-11-23T10:00:00Z
 const NOW_UNIX_S: u64 = 1_795_428_000;
 
-fn source(choice: Choice, role: Option<AssumeRole>, variables: &[(&str, &str)]) -> CredentialSource {
+fn source(
+    choice: Choice,
+    role: Option<AssumeRole>,
+    variables: &[(&str, &str)],
+) -> CredentialSource {
     CredentialSource::new(choice, role, None, &Arc::new(variables.iter().copied().collect()))
 }
 
@@ -40,7 +44,8 @@ fn the_default_chain_takes_the_first_that_is_set_up() {
     let server = Server::start(cloud);
     let (url, folder) = (server.url(), tempfile::tempdir().unwrap());
     let keys = folder.path().join("keys");
-    std::fs::write(&keys, "[default]\naws_access_key_id=PROFILE\naws_secret_access_key=s\n").unwrap();
+    std::fs::write(&keys, "[default]\naws_access_key_id=PROFILE\naws_secret_access_key=s\n")
+        .unwrap();
     let token = folder.path().join("token");
     std::fs::write(&token, "token").unwrap();
     let container_url = format!("{url}/container");
@@ -54,7 +59,8 @@ fn the_default_chain_takes_the_first_that_is_set_up() {
         ("AWS_ACCESS_KEY_ID", "ENV"),
         ("AWS_SECRET_ACCESS_KEY", "s"),
     ];
-    for (count, expected) in [(8, "ENV"), (6, "PROFILE"), (5, "CONTAINER"), (4, "STS"), (1, "IMDS")] {
+    for (count, expected) in [(8, "ENV"), (6, "PROFILE"), (5, "CONTAINER"), (4, "STS"), (1, "IMDS")]
+    {
         let chain = source(Choice::Default, None, &variables[..count]);
         assert_eq!(key_of(chain.fetch(NOW_UNIX_S)).as_deref(), Ok(expected));
     }

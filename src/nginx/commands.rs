@@ -108,11 +108,7 @@ unsafe extern "C" fn set_main(
 }
 
 /// Reads a directive's words into its level.
-unsafe fn set<Level>(
-    cf: *mut ngx_conf_t,
-    entry: &Entry<Level>,
-    level: &mut Level,
-) -> *mut c_char {
+unsafe fn set<Level>(cf: *mut ngx_conf_t, entry: &Entry<Level>, level: &mut Level) -> *mut c_char {
     guard("configuration", NGX_CONF_ERROR, || {
         // SAFETY: nginx's cf, live for the call.
         let done = unsafe { with_words(cf, |words| (entry.parse)(words, level)) };
@@ -152,7 +148,8 @@ pub(super) unsafe fn with_words<T>(
             DirectiveError::new(format!("invalid UTF-8 in \"{shown}\""))
         })?);
     }
-    let (name, arguments) = words.split_first().ok_or_else(|| DirectiveError::new("no directive"))?;
+    let (name, arguments) =
+        words.split_first().ok_or_else(|| DirectiveError::new("no directive"))?;
     let place = Place { file: String::from_utf8_lossy(file).into(), line };
     parse(&Words::new(name, arguments, place, Path::new(OsStr::from_bytes(prefix))))
 }

@@ -20,7 +20,9 @@ pub(super) struct RequestContext {
 ///
 /// # Safety
 /// `request` is live, and no other reference to its context is.
-pub(super) unsafe fn get<'a>(request: NonNull<ngx_http_request_t>) -> Option<&'a mut RequestContext> {
+pub(super) unsafe fn get<'a>(
+    request: NonNull<ngx_http_request_t>,
+) -> Option<&'a mut RequestContext> {
     // SAFETY: a request's `main` and `ctx` are set for all its life; the slot is only ever written below.
     unsafe {
         let main = (*request.as_ptr()).main;

@@ -62,9 +62,8 @@ fn next_body(request: NonNull<ngx_http_request_t>, chain: *mut ngx_chain_t) -> n
 
 fn state(request: NonNull<ngx_http_request_t>) -> State {
     // SAFETY: the slot holds a State's number and nothing else.
-    let slot = unsafe {
-        *(*request.as_ptr()).ctx.add(ngx_http_apigate_error_filter_module.ctx_index)
-    };
+    let slot =
+        unsafe { *(*request.as_ptr()).ctx.add(ngx_http_apigate_error_filter_module.ctx_index) };
     match slot as usize {
         1 => State::Waiting,
         2 => State::Passing,

@@ -27,8 +27,9 @@ pub(super) unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
         for (index, (name, _)) in VARIABLES.iter().enumerate() {
             let mut name = memory::static_str(name);
             // SAFETY: nginx's cf; the name is static.
-            let variable: *mut ngx_http_variable_t =
-                unsafe { ngx_http_add_variable(cf, &mut name, nginx_sys::NGX_HTTP_VAR_NOCACHEABLE as _) };
+            let variable: *mut ngx_http_variable_t = unsafe {
+                ngx_http_add_variable(cf, &mut name, nginx_sys::NGX_HTTP_VAR_NOCACHEABLE as _)
+            };
             // SAFETY: null or a variable of the configuration that is being made.
             let Some(variable) = (unsafe { variable.as_mut() }) else {
                 return NGX_ERROR as ngx_int_t;

@@ -172,10 +172,7 @@ mod tests {
         let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://localhost/full");
         let relative = |path| ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", path);
         assert_eq!(url_of(&[full]).as_deref(), Ok("http://localhost/full"));
-        assert_eq!(
-            url_of(&[full, relative("/v2/x")]).as_deref(),
-            Ok("http://169.254.170.2/v2/x")
-        );
+        assert_eq!(url_of(&[full, relative("/v2/x")]).as_deref(), Ok("http://169.254.170.2/v2/x"));
         assert!(matches!(url_of(&[relative("@evil.example/")]), Err(FetchError::Invalid { .. })));
         assert!(matches!(url_of(&[]), Err(FetchError::NotConfigured { .. })));
     }

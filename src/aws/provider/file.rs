@@ -8,10 +8,8 @@ use super::error::FetchError;
 /// The text of a file. Only while the configuration is read, or on a helper thread.
 #[expect(clippy::disallowed_methods, reason = "see above: never on the event loop")]
 pub(crate) fn read(path: &Path) -> Result<String, FetchError> {
-    let failed = |error: std::io::Error| FetchError::File {
-        path: path.to_owned(),
-        reason: reason(&error),
-    };
+    let failed =
+        |error: std::io::Error| FetchError::File { path: path.to_owned(), reason: reason(&error) };
     std::fs::read_to_string(path).map_err(failed)
 }
 

@@ -3,8 +3,8 @@
 //! Source: "Use the Instance Metadata Service" of the EC2 user guide.
 
 use super::error::{FetchError, Origin};
-use super::http::{Call, LOCAL, Reply, exchange};
 use super::from_document;
+use super::http::{Call, LOCAL, Reply, exchange};
 use crate::aws::credentials::Credentials;
 use crate::aws::environment::Environment;
 use crate::aws::region::Region;
@@ -191,7 +191,10 @@ mod tests {
         let url = format!("http://{}", silent.local_addr().unwrap());
         let endpoint = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", url.clone());
         let error = fetch(&Environment::from_iter([endpoint.clone()])).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("imds: no answer from \"{url}\": timed out")), "{error}");
+        assert!(
+            error.starts_with(&format!("imds: no answer from \"{url}\": timed out")),
+            "{error}"
+        );
         assert!(error.contains("HttpPutResponseHopLimit must be at least 2"), "{error}");
         let off = ("AWS_EC2_METADATA_DISABLED", "TRUE".to_owned());
         let error = fetch(&Environment::from_iter([endpoint, off])).unwrap_err();

@@ -97,11 +97,9 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_setting_is_named() {
-        for (text, line) in [
-            ("[default]\nAKIDEXAMPLE\n", 2),
-            ("aws_access_key_id = x\n", 1),
-            ("\n\n[default\n", 3),
-        ] {
+        for (text, line) in
+            [("[default]\nAKIDEXAMPLE\n", 2), ("aws_access_key_id = x\n", 1), ("\n\n[default\n", 3)]
+        {
             assert_eq!(parse(text), Err(line), "{text}");
         }
     }

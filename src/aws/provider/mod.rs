@@ -45,9 +45,7 @@ pub(crate) fn from_environment(environment: &Environment) -> Result<Credentials,
         (None, None) => {
             Err(FetchError::NotConfigured { origin, missing: missing("AWS_ACCESS_KEY_ID") })
         }
-        (None, Some(_)) => {
-            Err(FetchError::Invalid { origin, what: missing("AWS_ACCESS_KEY_ID") })
-        }
+        (None, Some(_)) => Err(FetchError::Invalid { origin, what: missing("AWS_ACCESS_KEY_ID") }),
         (Some(_), None) => {
             Err(FetchError::Invalid { origin, what: missing("AWS_SECRET_ACCESS_KEY") })
         }
@@ -137,9 +135,8 @@ mod tests {
 
     #[test]
     fn a_document_is_whole_or_an_error_without_secrets() {
-        let read = |body: &str| {
-            from_document(Origin::Imds, body).map_err(|error| error.to_string())
-        };
+        let read =
+            |body: &str| from_document(Origin::Imds, body).map_err(|error| error.to_string());
         assert_eq!(
             read(
                 r#"{"Code":"Success","LastUpdated":"x","Type":"AWS-HMAC","AccessKeyId":"AKID",

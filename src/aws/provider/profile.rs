@@ -70,7 +70,8 @@ fn read(file: &KeptFile) -> Result<Option<BTreeMap<String, Section>>, FetchError
 
 /// The profile's name, and whether somebody named it.
 fn chosen<'a>(environment: &'a Environment, name: Option<&'a str>) -> (&'a str, bool) {
-    let variable = || environment.get("AWS_PROFILE").or_else(|| environment.get("AWS_DEFAULT_PROFILE"));
+    let variable =
+        || environment.get("AWS_PROFILE").or_else(|| environment.get("AWS_DEFAULT_PROFILE"));
     match name.or_else(variable) {
         Some(name) => (name, true),
         None => (DEFAULT, false),
@@ -113,8 +114,10 @@ fn resolve<'a>(
     }
     let Some(role_arn) = setting("role_arn") else {
         let missing = || format!("profile \"{name}\" has no credentials");
-        return keys(name, profile)?
-            .ok_or_else(|| FetchError::NotConfigured { origin: Origin::Profile, missing: missing() });
+        return keys(name, profile)?.ok_or_else(|| FetchError::NotConfigured {
+            origin: Origin::Profile,
+            missing: missing(),
+        });
     };
     let region = setting("region").and_then(Region::parse);
     let session = setting("role_session_name").unwrap_or(sts::DEFAULT_SESSION);
@@ -163,10 +166,8 @@ fn keys(name: &str, profile: &Section) -> Result<Option<Credentials>, FetchError
 
 /// The access key of a key file: that of its `[default]`, or of its only section.
 pub(crate) fn from_key_file(file: &KeptFile) -> Result<Credentials, FetchError> {
-    let failed = |reason: &str| FetchError::File {
-        path: file.path().to_owned(),
-        reason: reason.to_owned(),
-    };
+    let failed =
+        |reason: &str| FetchError::File { path: file.path().to_owned(), reason: reason.to_owned() };
     let profiles = read(file)?.ok_or_else(|| failed("No such file or directory (2)"))?;
     let only = || profiles.iter().next().filter(|_| profiles.len() == 1);
     let Some((name, profile)) = profiles.get_key_value(DEFAULT).or_else(only) else {

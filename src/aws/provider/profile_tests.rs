@@ -185,10 +185,7 @@ fn a_key_file_has_a_default_or_a_single_section() {
             "[default]\naws_access_key_id=A\n",
             "profile \"default\": \"aws_secret_access_key\" is missing".to_owned(),
         ),
-        (
-            "AKID\n",
-            format!("cannot read \"{shown}\": line 1 is neither a section nor a setting"),
-        ),
+        ("AKID\n", format!("cannot read \"{shown}\": line 1 is neither a section nor a setting")),
     ] {
         assert_eq!(read(text), Err(expected));
     }

@@ -231,10 +231,7 @@ mod tests {
         Credentials::new("ASIA", "s&<", Some("t/+=="), Some(1_795_435_200)).unwrap()
     }
 
-    fn with_situation<T>(
-        variables: &[(&str, &str)],
-        run: impl FnOnce(&Situation<'_>) -> T,
-    ) -> T {
+    fn with_situation<T>(variables: &[(&str, &str)], run: impl FnOnce(&Situation<'_>) -> T) -> T {
         let environment: Environment = variables.iter().copied().collect();
         let files = ProfileFiles::new(&environment);
         let region = || Region::parse("eu-west-1").ok_or(FetchError::NoRegion);
