@@ -209,7 +209,7 @@ fn push_all(out: &mut Vec<u8>, parts: &[&[u8]]) {
 /// Appends a header's value trimmed, each run of spaces in it as one.
 fn push_folded(value: &[u8], out: &mut Vec<u8>) {
     let value = value.trim_ascii();
-    if !value.windows(2).any(|pair| pair == b"  ") {
+    if !value.contains(&b' ') {
         return out.extend_from_slice(value);
     }
     let mut previous = 0;
