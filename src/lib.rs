@@ -11,6 +11,7 @@
 //! `module`, is the only one that knows nginx and the only one with unsafe code.
 #![cfg_attr(not(feature = "module"), forbid(unsafe_code))]
 
+pub mod aws;
 pub mod config;
 pub mod decision;
 pub mod directive;
