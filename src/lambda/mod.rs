@@ -2,3 +2,4 @@
 
 pub mod event;
 mod percent;
+pub mod reply;

@@ -1,14 +1,23 @@
 //! Times as events spell them.
 
 /// The Common Log Format time of a Unix time in seconds: `09/Apr/2015:12:34:56 +0000`.
-pub(crate) fn common_log_time(time_s: u64) -> String {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+pub(crate) fn common_log_time(time_s: u64) -> [u8; 26] {
+    const MONTHS: [&[u8; 3]; 12] = [
+        b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov",
+        b"Dec",
+    ];
     let (days, second) = (time_s / 86_400, time_s % 86_400);
     let (year, month, day) = civil_from_days(days);
-    let month = MONTHS.get(month).copied().unwrap_or_default();
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")
+    let digit = |number: u64| b'0' + (number % 10) as u8;
+    let two = |number: u64| [digit(number / 10), digit(number)];
+    let [m0, m1, m2] = MONTHS.get(month).copied().copied().unwrap_or_default();
+    let ([d0, d1], [y0, y1], [y2, y3]) = (two(day), two(year / 100), two(year));
+    let [h0, h1] = two(second / 3_600);
+    let ([n0, n1], [s0, s1]) = (two(second / 60 % 60), two(second % 60));
+    [
+        d0, d1, b'/', m0, m1, m2, b'/', y0, y1, y2, y3, b':', h0, h1, b':', n0, n1, b':', s0, s1,
+        b' ', b'+', b'0', b'0', b'0', b'0',
+    ]
 }
 
 /// Year, month from 0 and day from 1 of a count of days since 1970-01-01.
@@ -41,7 +50,7 @@ mod tests {
             (1_798_761_599, "31/Dec/2026:23:59:59 +0000"),
             (4_102_444_800, "01/Jan/2100:00:00:00 +0000"),
         ] {
-            assert_eq!(common_log_time(time_s), expected);
+            assert_eq!(common_log_time(time_s), expected.as_bytes());
         }
     }
 }

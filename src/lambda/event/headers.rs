@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::lambda::event::json::Decimal;
 use crate::lambda::event::multimap::MultiMap;
 use crate::lambda::event::{EventFacts, trace};
 use crate::request::RequestHead;
@@ -9,10 +10,10 @@ use crate::request::RequestHead;
 /// What is made up for a request's headers; kept apart, because the header table borrows from it.
 #[derive(Debug)]
 pub(crate) struct Made {
-    content_length: Option<String>,
-    port: String,
+    content_length: Option<Decimal>,
+    port: Decimal,
     cookie: Option<Vec<u8>>,
-    new_trace: Option<String>,
+    new_trace: Option<[u8; trace::MADE_BYTES]>,
     /// The names that `Connection` makes hop-by-hop.
     dropped: Vec<Vec<u8>>,
 }
@@ -28,8 +29,8 @@ pub(crate) struct EventHeaders<'a> {
 impl Made {
     pub(crate) fn from_request(head: &impl RequestHead, facts: &EventFacts<'_>) -> Self {
         let mut made = Self {
-            content_length: facts.body.map(|body| body.len().to_string()),
-            port: facts.forwarded.port.to_string(),
+            content_length: facts.body.map(|body| Decimal::new(body.len() as u64)),
+            port: Decimal::new(facts.forwarded.port.into()),
             cookie: None,
             new_trace: None,
             dropped: Vec::new(),
@@ -114,7 +115,7 @@ impl<'a> EventHeaders<'a> {
         if !facts.forwarded.host.is_empty() {
             lines.push(b"x-forwarded-host", facts.forwarded.host);
         }
-        let new_trace = made.new_trace.as_deref().map(str::as_bytes);
+        let new_trace = made.new_trace.as_ref().map(<[u8; trace::MADE_BYTES]>::as_slice);
         lines.push(b"x-amzn-trace-id", trace_id.or(new_trace).unwrap_or_default());
         Self { lines, user_agent, cookie }
     }

@@ -31,7 +31,7 @@ impl<'o> JsonText<'o> {
     }
 
     pub(crate) fn number(&mut self, number: u64) {
-        let _ = write!(self.out, "{number}");
+        self.out.extend_from_slice(Decimal::new(number).as_bytes());
     }
 
     /// A string from text.
@@ -45,6 +45,9 @@ impl<'o> JsonText<'o> {
     ///
     /// Source: PEP 3333, which hands header bytes to applications as Latin-1.
     pub(crate) fn header(&mut self, value: &[u8]) {
+        if self.plain(value) {
+            return;
+        }
         self.out.push(b'"');
         if std::str::from_utf8(value).is_ok() {
             push_escaped(self.out, value);
@@ -57,9 +60,24 @@ impl<'o> JsonText<'o> {
 
     /// A string from decoded bytes; what is not UTF-8 becomes U+FFFD, as Werkzeug reads arguments.
     pub(crate) fn decoded(&mut self, value: &[u8]) {
+        if self.plain(value) {
+            return;
+        }
         self.out.push(b'"');
         push_escaped(self.out, String::from_utf8_lossy(value).as_bytes());
         self.out.push(b'"');
+    }
+
+    /// Writes the string if it is ASCII that needs no escape, as nearly all values are; false if it is not.
+    fn plain(&mut self, value: &[u8]) -> bool {
+        if find(value, HIGH_BITS).is_some() {
+            return false;
+        }
+        self.out.reserve(value.len() + 2);
+        self.out.push(b'"');
+        self.out.extend_from_slice(value);
+        self.out.push(b'"');
+        true
     }
 
     /// A string of base64.
@@ -76,7 +94,7 @@ impl<'o> JsonText<'o> {
 
 /// Appends UTF-8 bytes with `"`, `\` and control characters escaped.
 fn push_escaped(out: &mut Vec<u8>, mut bytes: &[u8]) {
-    while let Some(position) = find_special(bytes) {
+    while let Some(position) = find(bytes, 0) {
         let (clean, rest) = bytes.split_at(position);
         out.extend_from_slice(clean);
         let Some((special, rest)) = rest.split_first() else { return };
@@ -96,17 +114,28 @@ fn push_escaped(out: &mut Vec<u8>, mut bytes: &[u8]) {
 }
 
 /// The position of the first byte that JSON wants escaped, eight bytes at a time.
-fn find_special(bytes: &[u8]) -> Option<usize> {
+///
+/// With [`HIGH_BITS`] as `also` bytes beyond ASCII are found too, with 0 they are not.
+fn find(bytes: &[u8], also: u64) -> Option<usize> {
+    let found = |word: [u8; 8]| {
+        let word = u64::from_le_bytes(word);
+        // A borrow marks false positives above a true one only, so the lowest mark is right.
+        let marks = special_bytes(word) | word & also;
+        (marks != 0).then(|| (marks.trailing_zeros() / 8) as usize)
+    };
     let (words, tail) = bytes.as_chunks::<8>();
     for (number, word) in words.iter().enumerate() {
-        let found = special_bytes(u64::from_le_bytes(*word));
-        if found != 0 {
-            // A borrow marks false positives above a true one only, so the lowest mark is right.
-            return Some(number * 8 + (found.trailing_zeros() / 8) as usize);
+        if let Some(position) = found(*word) {
+            return Some(number * 8 + position);
         }
     }
-    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    tail.iter().position(special).map(|position| words.len() * 8 + position)
+    if tail.is_empty() {
+        return None;
+    }
+    // Spaces fill the last word up; they are never found.
+    let mut last = [b' '; 8];
+    last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
+    found(last).map(|position| words.len() * 8 + position)
 }
 
 /// The high bit of each byte that is below 0x20, a quote or a backslash.
@@ -117,6 +146,32 @@ fn special_bytes(word: u64) -> u64 {
     let is_quote = quote.wrapping_sub(ONES) & !quote;
     let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
     (below_space | is_quote | is_backslash) & HIGH_BITS
+}
+
+/// A number in decimal digits, without an allocation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decimal {
+    digits: [u8; 20],
+    start: usize,
+}
+
+impl Decimal {
+    pub(crate) fn new(mut number: u64) -> Self {
+        let (mut digits, mut start) = ([b'0'; 20], 20);
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            start -= 1;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        Self { digits, start }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.digits.get(self.start..).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -157,6 +212,15 @@ mod tests {
             [("", "\"\""), ("f", "\"Zg==\""), ("fo", "\"Zm8=\""), ("foobar", "\"Zm9vYmFy\"")]
         {
             assert_eq!(written(|json| json.base64(bytes.as_bytes())), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_are_decimal() {
+        for (number, expected) in
+            [(0, "0"), (7, "7"), (10, "10"), (u64::MAX, "18446744073709551615")]
+        {
+            assert_eq!(written(|json| json.number(number)), expected);
         }
     }
 

@@ -21,8 +21,6 @@ use std::borrow::Cow;
 pub use forwarded::Forwarded;
 pub use path::{event_path, strip_prefix};
 
-pub(crate) use headers::media_type;
-
 use crate::request::RequestHead;
 use headers::{BodyForm, EventHeaders, Made};
 use json::JsonText;

@@ -25,11 +25,20 @@ fn is_root(root: &[u8]) -> bool {
         && parts.next().is_none()
 }
 
+/// The length of a trace header that is made here.
+pub(crate) const MADE_BYTES: usize = 40;
+
 /// A new trace header: `Root=1-TIME-ID`, its id the first 24 hex digits of the request's.
-pub(crate) fn made_from(request_id: &[u8], time_s: u64) -> String {
-    let digits = request_id.iter().filter(|byte| byte.is_ascii_hexdigit()).copied();
-    let id: String = digits.chain(std::iter::repeat(b'0')).take(24).map(char::from).collect();
-    format!("Root=1-{:08x}-{id}", time_s & 0xffff_ffff)
+pub(crate) fn made_from(request_id: &[u8], time_s: u64) -> [u8; MADE_BYTES] {
+    let mut made = *b"Root=1-00000000-000000000000000000000000";
+    let (head, id) = made.split_at_mut(16);
+    for (nibble, to) in head.iter_mut().skip(7).take(8).enumerate() {
+        let value = (time_s >> (28 - 4 * nibble) & 15) as u32;
+        *to = char::from_digit(value, 16).map_or(b'0', |digit| digit as u8);
+    }
+    let digits = request_id.iter().filter(|byte| byte.is_ascii_hexdigit());
+    id.iter_mut().zip(digits).for_each(|(to, digit)| *to = *digit);
+    made
 }
 
 #[cfg(test)]
@@ -59,8 +68,8 @@ mod tests {
     #[test]
     fn a_made_trace_has_the_time_and_the_request_id() {
         let made = made_from(b"0123456789abcdef0123456789abcdef", 0x5759_e988);
-        assert_eq!(made, "Root=1-5759e988-0123456789abcdef01234567");
-        assert_eq!(made_from(b"short", 1), "Root=1-00000001-000000000000000000000000");
-        assert!(is_well_formed(made_from(b"", 0).as_bytes()));
+        assert_eq!(&made, b"Root=1-5759e988-0123456789abcdef01234567");
+        assert_eq!(&made_from(b"ba+d", 1), b"Root=1-00000001-bad000000000000000000000");
+        assert!(is_well_formed(&made_from(b"", 0)));
     }
 }

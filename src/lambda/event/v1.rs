@@ -90,7 +90,7 @@ fn write_context(
     json.raw(",\"requestId\":");
     json.header(facts.request_id);
     json.raw(",\"requestTime\":");
-    json.text(&common_log_time(facts.time_ms / 1_000));
+    json.header(&common_log_time(facts.time_ms / 1_000));
     json.raw(",\"requestTimeEpoch\":");
     json.number(facts.time_ms);
     json.raw(",\"resourceId\":null,\"resourcePath\":");

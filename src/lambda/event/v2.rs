@@ -103,7 +103,7 @@ fn write_context(
     json.raw(",\"stage\":");
     json.text(facts.stage());
     json.raw(",\"time\":");
-    json.text(&common_log_time(facts.time_ms / 1_000));
+    json.header(&common_log_time(facts.time_ms / 1_000));
     json.raw(",\"timeEpoch\":");
     json.number(facts.time_ms);
     json.raw("}");
