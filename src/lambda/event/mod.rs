@@ -19,6 +19,7 @@ mod v2;
 use std::borrow::Cow;
 
 pub use forwarded::Forwarded;
+pub(crate) use headers::media_type;
 pub use path::{event_path, strip_prefix};
 
 use crate::request::RequestHead;
