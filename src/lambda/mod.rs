@@ -1,8 +1,11 @@
 //! Calls AWS Lambda: builds the event, reads the reply, maps what the API says.
 
+mod api;
 mod chunked;
 mod endpoint;
 pub mod event;
+mod event_stream;
+mod failure;
 mod function;
 mod http;
 mod network;
@@ -10,8 +13,11 @@ mod percent;
 mod prelude;
 pub mod reply;
 
+pub use api::{ApiAnswer, ErrorName, Outcome};
 pub use chunked::{ChunkedDecoder, InvalidChunk};
 pub use endpoint::Endpoint;
+pub use event_stream::{Completion, EventStreamDecoder, StreamError};
+pub use failure::Failure;
 pub use function::{ApiFunction, FunctionName, FunctionUrl, Invocation, InvokeTarget, api_host};
 pub use http::{BodyLength, InvalidHead, ResponseHead};
 pub use network::Network;

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// A JSON value; strings are owned only where they have escapes, members keep their order.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Json<'a> {
+pub(crate) enum Json<'a> {
     Null,
     Bool(bool),
     Integer(i64),
@@ -20,6 +20,17 @@ pub(super) enum Json<'a> {
 impl<'de> Deserialize<'de> for Json<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+impl<'a> Json<'a> {
+    /// The text of an object's member; `None` when there is none or it is no text.
+    pub(crate) fn text_member(&self, name: &str) -> Option<&str> {
+        let Self::Object(members) = self else { return None };
+        members.iter().find_map(|(member, value)| match value {
+            Self::Text(text) if member == name => Some(&**text),
+            _ => None,
+        })
     }
 }
 
