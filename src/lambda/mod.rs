@@ -2,6 +2,7 @@
 
 mod api;
 mod chunked;
+pub mod directives;
 mod endpoint;
 pub mod event;
 mod event_stream;
@@ -12,9 +13,11 @@ mod network;
 mod percent;
 mod prelude;
 pub mod reply;
+mod request_head;
 
 pub use api::{ApiAnswer, ErrorName, Outcome};
 pub use chunked::{ChunkedDecoder, InvalidChunk};
+pub use directives::{Conditions, Keepalive, LambdaDirectives, LambdaPlan, Pass};
 pub use endpoint::Endpoint;
 pub use event_stream::{Completion, EventStreamDecoder, StreamError};
 pub use failure::Failure;
@@ -22,3 +25,4 @@ pub use function::{ApiFunction, FunctionName, FunctionUrl, Invocation, InvokeTar
 pub use http::{BodyLength, InvalidHead, ResponseHead};
 pub use network::Network;
 pub use prelude::{EndlessPrelude, PreludeSplitter, Split, announces_prelude};
+pub use request_head::InvokeHead;
