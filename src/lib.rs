@@ -18,6 +18,7 @@ pub mod consumers;
 pub mod decision;
 pub mod directive;
 pub mod key_auth;
+pub mod lambda;
 pub mod pipeline;
 pub mod request;
 
