@@ -43,7 +43,8 @@ has_libclang() {
 has_package() {
     case $1 in
     gcc) command -v cc >/dev/null ;;
-    clang | curl | git | make | pkg-config | shellcheck) command -v "$1" >/dev/null ;;
+    clang | curl | git | make | pkg-config | redis-server | shellcheck | valgrind) command -v "$1" >/dev/null ;;
+    util-linux) command -v setpriv >/dev/null ;;
     libc6-dev) has_header stdio.h ;;
     libclang-dev) has_libclang ;;
     libpcre2-dev) printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <pcre2.h>\n' | cc -E -o /dev/null - 2>/dev/null ;;
@@ -72,7 +73,8 @@ require_packages() {
 # version_at_least HAVE WANTED: both as 1.2.3
 version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
-cargo_version() { cargo --version 2>/dev/null | cut -d ' ' -f 2; }
+# Prints nothing where there is none.
+cargo_version() { { cargo --version 2>/dev/null || true; } | cut -d ' ' -f 2; }
 
 # Returns only with a cargo on the path that is not older than Cargo.toml's rust-version.
 require_rust() {

@@ -11,10 +11,13 @@
 //! `module`, is the only one that knows nginx and the only one with unsafe code.
 #![cfg_attr(not(feature = "module"), forbid(unsafe_code))]
 
+pub mod acl;
 pub mod aws;
 pub mod config;
+pub mod consumers;
 pub mod decision;
 pub mod directive;
+pub mod key_auth;
 pub mod pipeline;
 pub mod request;
 
