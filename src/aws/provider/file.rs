@@ -28,7 +28,7 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// A file that the master could read and the worker's user perhaps cannot, such as `/root/.aws/credentials`: what the master
+/// A file that the master could read and the worker's user perhaps cannot, such as `credentials` in its own home: what the master
 /// read serves then, until the next reload.
 #[derive(Clone)]
 pub(crate) struct KeptFile {
