@@ -28,8 +28,8 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// A file that the master could read and the worker's user perhaps cannot, such as `credentials` in its own home: what the master
-/// read serves then, until the next reload.
+/// A file that the master could read and the worker's user perhaps cannot, such as one in root's home: what the master read
+/// serves then, until the next reload.
 #[derive(Clone)]
 pub(crate) struct KeptFile {
     path: PathBuf,
