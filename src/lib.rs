@@ -5,3 +5,4 @@ pub mod decision;
 pub mod directive;
 pub mod lambda;
 pub mod request;
+pub mod route;
