@@ -22,6 +22,7 @@ pub mod lambda;
 pub mod pipeline;
 pub mod request;
 
-#[cfg(feature = "module")]
 #[allow(unsafe_code)]
+#[cfg(feature = "module")]
 pub mod nginx;
+pub mod route;

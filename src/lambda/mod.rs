@@ -1,4 +1,10 @@
-//! Calls AWS Lambda: builds the event, reads the reply, maps what the API says.
+//! Calls of AWS Lambda, without the network: what is sent for a request and what the answer means.
+//!
+//! The content handler of a location with `lambda_pass`. Before the call [`event::write_event`] makes the payload and
+//! [`InvokeHead`] the head that the signer completes. After it [`ResponseHead`], [`ChunkedDecoder`] and, for streams,
+//! [`EventStreamDecoder`] and [`PreludeSplitter`] read the bytes as they come, in any pieces; [`Outcome`] says what the API
+//! means and [`reply::read_reply`] what the function does. It fails closed: whatever is no reply of the right shape is a
+//! [`Failure`], which has the client's refusal and the log's name in it.
 
 mod api;
 mod chunked;

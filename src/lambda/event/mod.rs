@@ -13,6 +13,7 @@ mod multimap;
 mod path;
 mod query;
 mod trace;
+mod url;
 mod v1;
 mod v2;
 
@@ -21,6 +22,7 @@ use std::borrow::Cow;
 pub use forwarded::Forwarded;
 pub(crate) use headers::media_type;
 pub use path::{event_path, strip_prefix};
+pub use url::{canonical_path, canonical_query, encode_query, write_url_head};
 
 use crate::request::RequestHead;
 use headers::{BodyForm, EventHeaders, Made};
