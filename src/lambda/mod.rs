@@ -19,6 +19,7 @@ mod network;
 mod percent;
 mod prelude;
 pub mod reply;
+pub mod retry;
 mod request_head;
 
 pub use api::{ApiAnswer, ErrorName, Outcome};

@@ -15,4 +15,7 @@ mod module;
 mod phases;
 mod request;
 mod respond;
+mod shared;
+mod upstream;
 mod variables;
+mod worker;
