@@ -43,7 +43,8 @@ has_libclang() {
 has_package() {
     case $1 in
     gcc) command -v cc >/dev/null ;;
-    clang | curl | git | make | pkg-config | shellcheck) command -v "$1" >/dev/null ;;
+    clang | curl | git | make | pkg-config | redis-server | shellcheck | valgrind) command -v "$1" >/dev/null ;;
+    util-linux) command -v setpriv >/dev/null ;;
     libc6-dev) has_header stdio.h ;;
     libclang-dev) has_libclang ;;
     libpcre2-dev) printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <pcre2.h>\n' | cc -E -o /dev/null - 2>/dev/null ;;
