@@ -5,6 +5,8 @@
 //! requests are judged by. Nothing of this happens while a request waits.
 
 use crate::directive::{Context, Directive, DirectiveError, Takes, Words};
+use crate::method::{self, MethodDirectives, MethodPlan};
+use crate::path::{self, PathDirectives, PathPlan};
 use crate::pipeline::{self, PipelineDirectives, PipelinePlan};
 use std::ffi::CStr;
 
@@ -52,7 +54,13 @@ const fn nul_terminated<const LENGTH: usize>(name: &str) -> [u8; LENGTH] {
 pub const LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
     pipeline::PolicyMode => pipeline,
     pipeline::PolicyErrors => pipeline,
+    path::PathAmbiguous => path,
+    method::MethodNotAllowed => method,
 ];
+
+/// `method`, whose words are an entry's like any other and whose block nginx/method.rs reads.
+pub const METHOD: &Entry<LocationDirectives> =
+    &entries![LocationDirectives; method::Method => method][0];
 
 /// The directives that stand in `http` alone. (`consumers NAME { }` is a block and read by nginx/conf.rs.)
 pub const MAIN: &[Entry<MainDirectives>] = entries![MainDirectives;];
@@ -66,6 +74,10 @@ pub struct MainDirectives {}
 pub struct LocationDirectives {
     /// `policy_mode`, `policy_errors`
     pub pipeline: PipelineDirectives,
+    /// `path_ambiguous`
+    pub path: PathDirectives,
+    /// `method`, `method_not_allowed`
+    pub method: MethodDirectives,
 }
 
 /// What requests of a location are judged by.
@@ -77,17 +89,30 @@ pub struct LocationPlan {
     pub owns_errors: bool,
     /// How refusals are carried out and written.
     pub pipeline: PipelinePlan,
+    /// Whether ambiguous paths are refused.
+    pub path: Option<PathPlan>,
+    /// The `method` blocks.
+    pub method: Option<MethodPlan>,
 }
 
 impl LocationDirectives {
     /// Takes from the outer level what is not written here.
     pub fn merge(&mut self, outer: &Self) {
         self.pipeline.merge(&outer.pipeline);
+        self.path.merge(&outer.path);
+        self.method.merge(&outer.method);
     }
 
     /// The plan of a merged level, or which directive cannot be carried out and where it stands.
     pub fn compile(&self) -> Result<LocationPlan, DirectiveError> {
         let owns_errors = self.pipeline.is_written();
-        Ok(LocationPlan { in_force: owns_errors, owns_errors, pipeline: self.pipeline.compile() })
+        let (path, method) = (self.path.compile(), self.method.compile());
+        Ok(LocationPlan {
+            in_force: owns_errors || path.is_some() || method.is_some(),
+            owns_errors,
+            pipeline: self.pipeline.compile(),
+            path,
+            method,
+        })
     }
 }

@@ -14,6 +14,8 @@
 pub mod config;
 pub mod decision;
 pub mod directive;
+pub mod method;
+pub mod path;
 pub mod pipeline;
 pub mod request;
 

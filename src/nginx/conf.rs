@@ -1,9 +1,14 @@
 //! Configuration levels: made, filled by commands.rs, merged and compiled.
 
 use super::guard::guard;
+use super::method::Blocks;
 use super::{log, memory};
 use crate::config::{LocationDirectives, LocationPlan, MainDirectives};
-use nginx_sys::ngx_conf_t;
+use crate::directive::DirectiveError;
+use nginx_sys::{
+    ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_module,
+    ngx_http_handler_pt,
+};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use std::ffi::{c_char, c_void};
 
@@ -12,6 +17,8 @@ use std::ffi::{c_char, c_void};
 pub(super) struct MainConf {
     /// As written.
     pub(super) directives: MainDirectives,
+    /// The levels (all modules') of locations that have `method` blocks.
+    pub(super) with_blocks: Vec<*mut *mut c_void>,
 }
 
 /// One level: `http`, a server, a location, an `if` or `method` block.
@@ -21,6 +28,69 @@ pub(super) struct LocationConf {
     pub(super) directives: LocationDirectives,
     /// What requests are judged by; default until merged.
     pub(super) plan: LocationPlan,
+    /// The location's `method` blocks.
+    pub(super) blocks: Blocks,
+    /// Our content handler, where a directive of this level set it or a nameless block inherits it.
+    handler: ngx_http_handler_pt,
+}
+
+/// Makes the module the content handler of the level that is being read, as `proxy_pass` does.
+///
+/// # Safety
+/// `cf` is live and `conf` is its `ctx`'s location conf.
+pub(super) unsafe fn set_handler(
+    cf: *mut ngx_conf_t,
+    conf: &mut LocationConf,
+    handler: ngx_http_handler_pt,
+) {
+    // SAFETY: the caller's.
+    let core = unsafe { core_conf(cf) };
+    conf.handler = handler;
+    core.handler = handler;
+    // SAFETY: a name of the configuration.
+    if unsafe { memory::bytes(core.name) }.ends_with(b"/") {
+        core.set_auto_redirect(1);
+    }
+}
+
+/// nginx's own configuration of the level that is being read or merged.
+///
+/// # Safety
+/// `cf` is live, and nothing else refers to that configuration.
+pub(super) unsafe fn core_conf<'a>(cf: *mut ngx_conf_t) -> &'a mut ngx_http_core_loc_conf_t {
+    // SAFETY: cf->ctx is an http context while http directives are read and merged; the core module is in it.
+    unsafe {
+        let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+        let core = *(*http).loc_conf.add(ngx_http_core_module.ctx_index);
+        &mut *core.cast::<ngx_http_core_loc_conf_t>()
+    }
+}
+
+impl LocationConf {
+    /// Takes from the outer level what is not written here, and makes the plan.
+    ///
+    /// Nameless levels (`if`, `method`, `limit_except`) inherit the content handler, nested locations do not.
+    /// *Source*: ngx_http_proxy_merge_loc_conf.
+    fn merge(
+        &mut self,
+        outer: &Self,
+        core: &mut ngx_http_core_loc_conf_t,
+    ) -> Result<(), DirectiveError> {
+        if core.name.len > 0 {
+            self.directives.method.check()?;
+        }
+        if core.noname() != 0 && core.handler.is_none() && outer.handler.is_some() {
+            self.handler = outer.handler;
+            core.handler = outer.handler;
+        }
+        self.directives.merge(&outer.directives);
+        self.plan = self.directives.compile()?;
+        if core.noname() != 0 {
+            // it is the same location still
+            self.plan.in_force |= outer.plan.in_force;
+        }
+        Ok(())
+    }
 }
 
 unsafe fn create<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
@@ -53,12 +123,10 @@ pub(super) unsafe extern "C" fn merge_location(
         // SAFETY: both were made by `create_location`, are distinct, and nobody else has them now.
         let (outer, inner) =
             unsafe { (&*outer.cast::<LocationConf>(), &mut *inner.cast::<LocationConf>()) };
-        inner.directives.merge(&outer.directives);
-        match inner.directives.compile() {
-            Ok(plan) => {
-                inner.plan = plan;
-                NGX_CONF_OK
-            }
+        // SAFETY: nginx sets cf->ctx to the inner level; nobody else has its core conf now.
+        let core = unsafe { core_conf(cf) };
+        match inner.merge(outer, core) {
+            Ok(()) => NGX_CONF_OK,
             Err(error) => {
                 log::configuration(cf, &error);
                 NGX_CONF_ERROR

@@ -84,7 +84,7 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
     guard_request("header filter", request, ERROR, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
-        if !request.is_main() || !request.conf().plan.owns_errors || !is_own_error(raw) {
+        if !request.is_main() || !is_own_error(raw) || !has_our_shape(request) {
             return next_header(raw);
         }
         // SAFETY: live.
@@ -98,6 +98,17 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
         set_state(raw, State::Waiting);
         OK
     })
+}
+
+/// True where the location's errors have our body, and for a refusal of ours in any location.
+fn has_our_shape(request: Request<'_>) -> bool {
+    // SAFETY: live; no other reference to the context is held here.
+    let (context, status) =
+        unsafe { (context::get(request.raw()), (*request.raw().as_ptr()).headers_out.status) };
+    let is_refusal = |context: &mut context::RequestContext| {
+        context.refusal.as_ref().is_some_and(|refusal| usize::from(refusal.status) == status)
+    };
+    request.conf().plan.owns_errors || context.is_some_and(is_refusal)
 }
 
 /// True when nginx made the response from a status alone; an upstream's or a `return`'s own body leaves err_status 0.

@@ -11,6 +11,7 @@ mod error_pages;
 mod guard;
 mod log;
 mod memory;
+mod method;
 mod module;
 mod phases;
 mod request;

@@ -1,7 +1,7 @@
 //! The module's record: what nginx looks up when it loads the shared object.
 
 use super::commands::COMMANDS;
-use super::{conf, error_pages, phases, variables};
+use super::{conf, error_pages, method, phases, variables};
 use nginx_sys::{NGX_HTTP_MODULE, ngx_conf_t, ngx_http_module_t, ngx_int_t, ngx_module_t};
 use std::ffi::c_char;
 use std::ptr::{addr_of, addr_of_mut, null};
@@ -55,7 +55,12 @@ unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
 
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx calls it once a configuration, when all levels are merged.
-    unsafe { phases::register(cf) }
+    unsafe {
+        match method::finish(cf) {
+            0 => phases::register(cf),
+            failed => failed,
+        }
+    }
 }
 
 /// A null-terminated table that nginx finds by its name.
