@@ -12,6 +12,8 @@ use crate::directive::{Context, Directive, DirectiveError, Takes, Words};
 use crate::key_auth::{self, KeyAuthDirectives, KeyAuthPlan};
 use crate::lambda::directives as lambda;
 use crate::lambda::{LambdaDirectives, LambdaPlan};
+use crate::method::{self, MethodDirectives, MethodPlan};
+use crate::path::{self, PathDirectives, PathPlan};
 use crate::pipeline::{self, PipelineDirectives, PipelinePlan};
 use crate::route::{self, RouteDirectives, RoutePlan};
 use std::ffi::CStr;
@@ -61,6 +63,8 @@ const fn nul_terminated<const LENGTH: usize>(name: &str) -> [u8; LENGTH] {
 pub const LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
     pipeline::PolicyMode => pipeline,
     pipeline::PolicyErrors => pipeline,
+    path::PathAmbiguous => path,
+    method::MethodNotAllowed => method,
     key_auth::KeyAuth => key_auth,
     key_auth::KeyAuthFailures => key_auth,
     acl::Acl => acl,
@@ -91,7 +95,23 @@ pub const LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
     route::Route => route,
 ];
 
-/// The directives that stand in `http` alone. (`consumers NAME { }` is a block and read by nginx/conf.rs.)
+/// `method`, whose words are an entry's like any other and whose block nginx/method.rs reads.
+pub const METHOD: &Entry<LocationDirectives> =
+    &entries![LocationDirectives; method::Method => method][0];
+
+/// `consumers`, whose word names a set and whose block is read line by line.
+pub const CONSUMERS: &Entry<MainDirectives> = &Entry {
+    name: c"consumers",
+    context: Context::HTTP,
+    takes: Takes::One,
+    handles: false,
+    parse: |words, main| {
+        main.consumers.push(ConsumersBlock::new(words.first()?, words.place().clone())?);
+        Ok(())
+    },
+};
+
+/// The directives that stand in `http` alone.
 pub const MAIN: &[Entry<MainDirectives>] = entries![MainDirectives;];
 
 /// What `http` alone holds.
@@ -124,6 +144,14 @@ pub struct MainPlan {
 }
 
 impl MainDirectives {
+    /// Reads a line of the `consumers` block that was opened last.
+    pub fn consumers_line(&mut self, words: &Words<'_>) -> Result<(), DirectiveError> {
+        match self.consumers.last_mut() {
+            Some(block) => block.line(words),
+            None => Err(words.wrong_count()),
+        }
+    }
+
     /// The plan, files read.
     pub fn compile(&self, environment: Environment) -> Result<MainPlan, DirectiveError> {
         let variable = |name: &str| environment.get(name).map(str::to_owned);
@@ -146,6 +174,8 @@ impl MainDirectives {
 #[expect(missing_docs, reason = "each field is the room of its name")]
 pub struct LocationDirectives {
     pub pipeline: PipelineDirectives,
+    pub path: PathDirectives,
+    pub method: MethodDirectives,
     pub key_auth: KeyAuthDirectives,
     pub acl: AclDirectives,
     pub aws: AwsDirectives,
@@ -162,6 +192,10 @@ pub struct LocationPlan {
     pub owns_errors: bool,
     /// How refusals are carried out and written.
     pub pipeline: PipelinePlan,
+    /// Whether ambiguous paths are refused.
+    pub path: Option<PathPlan>,
+    /// The `method` blocks.
+    pub method: Option<MethodPlan>,
     /// `key_auth`
     pub key_auth: Option<Arc<KeyAuthPlan>>,
     /// `acl`
@@ -176,6 +210,8 @@ impl LocationDirectives {
     /// Takes from the outer level what is not written here.
     pub fn merge(&mut self, outer: &Self) {
         self.pipeline.merge(&outer.pipeline);
+        self.path.merge(&outer.path);
+        self.method.merge(&outer.method);
         self.key_auth.merge(&outer.key_auth);
         self.acl.merge(&outer.acl);
         self.aws.merge(&outer.aws);
@@ -207,14 +243,17 @@ impl LocationDirectives {
             }
             None => None,
         };
+        let (path, method) = (self.path.compile(), self.method.compile());
         let owns_errors = self.pipeline.is_written()
             || key_auth.is_some()
             || acl.is_some()
             || lambda.is_some();
         Ok(LocationPlan {
-            in_force: owns_errors,
+            in_force: owns_errors || path.is_some() || method.is_some(),
             owns_errors,
             pipeline: self.pipeline.compile(),
+            path,
+            method,
             key_auth: key_auth.map(Arc::new),
             acl: acl.map(Arc::new),
             lambda,

@@ -19,6 +19,8 @@ pub mod decision;
 pub mod directive;
 pub mod key_auth;
 pub mod lambda;
+pub mod method;
+pub mod path;
 pub mod pipeline;
 pub mod request;
 

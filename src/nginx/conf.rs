@@ -1,47 +1,18 @@
 //! Configuration levels: made, filled by commands.rs, merged and compiled.
-#![allow(clippy::disallowed_methods, reason = "the master's environment is read here, at configuration")]
 
-use super::credentials::{self, CredentialCell};
 use super::guard::guard;
-use super::sets::ConsumerSetCell;
-use super::shared::Zone;
-use super::upstream::{Endpoint, LambdaLocation, Reach, Settings, create_context, find_upstream};
-use super::{log, memory, upstream, worker};
-use crate::aws::Environment;
-use crate::aws::source::CredentialSource;
-use crate::config::{LocationDirectives, LocationPlan, MainDirectives, MainPlan};
+use super::main_conf::MainConf;
+use super::method::Blocks;
+use super::upstream::LambdaLocation;
+use super::{log, memory};
+use crate::config::{LocationDirectives, LocationPlan};
 use crate::directive::DirectiveError;
-use crate::lambda::LambdaPlan;
 use nginx_sys::{
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_module,
-    ngx_http_upstream_srv_conf_t, ngx_ssl_t,
+    ngx_http_handler_pt,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use std::ffi::{c_char, c_void};
-use std::path::PathBuf;
-use std::ptr::NonNull;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
-
-/// How often names of endpoints are resolved anew, and how soon one that has no address.
-const RESOLVE_EVERY: Duration = Duration::from_secs(10);
-const RESOLVE_AGAIN: Duration = Duration::from_secs(1);
-
-/// What `http` alone holds.
-#[derive(Default)]
-pub(super) struct MainConf {
-    /// As written.
-    pub(super) directives: MainDirectives,
-    /// Compiled when all of `http` is read.
-    pub(super) plan: MainPlan,
-    /// The consumer sets in force, by number.
-    pub(super) sets: Vec<ConsumerSetCell>,
-    endpoints: Vec<NonNull<Endpoint>>,
-    tls_contexts: Vec<(Option<PathBuf>, *mut ngx_ssl_t)>,
-    credentials: Vec<(Arc<CredentialSource>, Rc<CredentialCell>)>,
-    credentials_zone: Option<Zone>,
-}
 
 /// One level: `http`, a server, a location, an `if` or `method` block.
 #[derive(Debug, Default)]
@@ -52,159 +23,88 @@ pub(super) struct LocationConf {
     pub(super) plan: LocationPlan,
     /// `lambda_pass`
     pub(super) lambda: Option<Box<LambdaLocation>>,
+    /// The location's `method` blocks.
+    pub(super) blocks: Blocks,
+    /// Our content handler, where a directive of this level set it or a nameless block inherits it.
+    handler: ngx_http_handler_pt,
 }
 
-impl MainConf {
-    /// The main conf of a configuration.
-    ///
-    /// # Safety
-    /// `cf` is nginx's, within `http`; no other reference to the conf is held.
-    pub(super) unsafe fn of<'a>(cf: *mut ngx_conf_t) -> &'a mut Self {
-        // SAFETY: the caller's; create_main made it.
-        unsafe {
-            let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-            let index = super::module::ngx_http_apigate_module.ctx_index;
-            &mut *(*(*http).main_conf.add(index)).cast::<Self>()
-        }
-    }
-
-    /// The upstream that a location connects through, and the text of `Host`.
-    ///
-    /// # Safety
-    /// `cf` is nginx's, in a merge.
-    pub(super) unsafe fn upstream_of(
-        &mut self,
-        cf: *mut ngx_conf_t,
-        plan: &LambdaPlan,
-        reach: &Reach,
-    ) -> Result<(*mut ngx_http_upstream_srv_conf_t, String), DirectiveError> {
-        let place = plan.endpoint.as_ref().map_or(&plan.pass.place, |(_, place)| place);
-        // SAFETY: the caller's.
-        let block = if reach.has_port { None } else { unsafe { find_upstream(cf, &reach.host) } };
-        if let Some(block) = block {
-            let api = reach.api_host.clone().ok_or_else(|| {
-                let text = "region for \"lambda_pass\" is not known, set \"aws_region\"";
-                DirectiveError::new(text).at(place)
-            })?;
-            // SAFETY: the caller's; the block lives as long as the configuration.
-            let careful = unsafe { upstream::wrap_upstream(cf, block, reach, &api) };
-            let careful = careful.ok_or_else(|| DirectiveError::new("out of memory").at(place))?;
-            return Ok((careful, api));
-        }
-        if reach.must_be_upstream {
-            let text = format!("host not found in upstream \"{}\"", reach.host);
-            return Err(DirectiveError::new(text).at(place));
-        }
-        let settings = upstream::settings(plan, reach);
-        // SAFETY: the caller's.
-        let endpoint = unsafe { self.endpoint(cf, plan, settings) }?;
-        // SAFETY: made in this configuration; nobody uses it yet.
-        let upstream = unsafe { (*endpoint.as_ptr()).as_upstream() };
-        Ok((upstream, reach.host_header.clone()))
-    }
-
-    unsafe fn endpoint(
-        &mut self,
-        cf: *mut ngx_conf_t,
-        plan: &LambdaPlan,
-        settings: Settings,
-    ) -> Result<NonNull<Endpoint>, DirectiveError> {
-        // SAFETY: endpoints live in the configuration's pool.
-        let known = self.endpoints.iter().find(|it| *unsafe { it.as_ref() }.settings() == settings);
-        if let Some(endpoint) = known {
-            return Ok(*endpoint);
-        }
-        // SAFETY: the caller's.
-        let endpoint = unsafe {
-            let is_tls = settings.is_tls;
-            let ssl = if is_tls { self.tls_context(cf, plan)? } else { std::ptr::null_mut() };
-            Endpoint::create(cf, settings, ssl)
-        };
-        let no_memory = || DirectiveError::new("out of memory").at(&plan.pass.place);
-        let endpoint = endpoint.ok_or_else(no_memory)?;
-        // SAFETY: just made.
-        let addresses = unsafe { endpoint.as_ref() }.addresses();
-        if let Err(error) = addresses.resolve() {
-            let host = addresses.host();
-            log::process(
-                log::Level::Warn,
-                format_args!("lambda: \"{host}\" is not resolved yet, error={error}"),
-            );
-        }
-        self.endpoints.push(endpoint);
-        Ok(endpoint)
-    }
-
-    /// The TLS context for a location's trusted certificates.
-    ///
-    /// # Safety
-    /// `cf` is nginx's, in a merge.
-    pub(super) unsafe fn tls_context(
-        &mut self,
-        cf: *mut ngx_conf_t,
-        plan: &LambdaPlan,
-    ) -> Result<*mut ngx_ssl_t, DirectiveError> {
-        let trusted = plan.ssl_trusted_certificate.as_ref();
-        let file = trusted.map(|(file, _)| file.clone());
-        if let Some((_, context)) = self.tls_contexts.iter().find(|(known, _)| *known == file) {
-            return Ok(*context);
-        }
-        let place = trusted.map_or(&plan.pass.place, |(_, place)| place);
-        // SAFETY: the caller's.
-        let context = unsafe { create_context(cf, file.as_deref()) };
-        let context = context.map_err(|error| error.at(place))?;
-        self.tls_contexts.push((file, context));
-        Ok(context)
-    }
-
-    /// The cell of a source.
-    pub(super) fn credentials_of(
-        &mut self,
-        source: &Arc<CredentialSource>,
-    ) -> Result<Rc<CredentialCell>, DirectiveError> {
-        let known = self.credentials.iter().find(|(known, _)| known.id() == source.id());
-        if let Some((_, cell)) = known {
-            return Ok(Rc::clone(cell));
-        }
-        let zone = self.credentials_zone.ok_or_else(|| DirectiveError::new("out of memory"))?;
-        let cell = Rc::new(CredentialCell::new(Arc::clone(source), zone));
-        self.credentials.push((Arc::clone(source), Rc::clone(&cell)));
-        Ok(cell)
-    }
-
-    /// Starts what a worker does beside requests.
-    pub(super) fn start(&self) {
-        for (cell, plan) in self.sets.iter().zip(&self.plan.sets) {
-            cell.start(plan);
-        }
-        for (_, cell) in &self.credentials {
-            cell.start();
-        }
-        let mut names = Vec::new();
-        for endpoint in &self.endpoints {
-            // SAFETY: endpoints live in the cycle's pool; no reference to one is held.
-            unsafe {
-                upstream::maintain(*endpoint);
-                names.push(endpoint.as_ref().addresses());
-            }
-        }
-        names.retain(|list| !list.is_fixed() || list.is_empty());
-        if !names.is_empty() {
-            worker::spawn("apigate-names", move || {
-                loop {
-                    let missing = names.iter().any(|list| list.is_empty());
-                    std::thread::park_timeout(if missing { RESOLVE_AGAIN } else { RESOLVE_EVERY });
-                    for list in &names {
-                        // A name that does not resolve keeps its addresses; `nginx -t` has warned of one without.
-                        let _ = list.resolve();
-                    }
-                }
-            });
-        }
+/// Makes the module the content handler of the level that is being read, as `proxy_pass` does.
+///
+/// # Safety
+/// `cf` is live and `conf` is its `ctx`'s location conf.
+pub(super) unsafe fn set_handler(
+    cf: *mut ngx_conf_t,
+    conf: &mut LocationConf,
+    handler: ngx_http_handler_pt,
+) {
+    // SAFETY: the caller's.
+    let core = unsafe { core_conf(cf) };
+    conf.handler = handler;
+    core.handler = handler;
+    // SAFETY: a name of the configuration.
+    if unsafe { memory::bytes(core.name) }.ends_with(b"/") {
+        core.set_auto_redirect(1);
     }
 }
 
-unsafe fn create<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
+/// nginx's own configuration of the level that is being read or merged.
+///
+/// # Safety
+/// `cf` is live, and nothing else refers to that configuration.
+pub(super) unsafe fn core_conf<'a>(cf: *mut ngx_conf_t) -> &'a mut ngx_http_core_loc_conf_t {
+    // SAFETY: cf->ctx is an http context while http directives are read and merged; the core module is in it.
+    unsafe {
+        let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+        let core = *(*http).loc_conf.add(ngx_http_core_module.ctx_index);
+        &mut *core.cast::<ngx_http_core_loc_conf_t>()
+    }
+}
+
+impl LocationConf {
+    /// Takes from the outer level what is not written here, and makes the plan.
+    ///
+    /// Nameless levels (`if`, `method`, `limit_except`) inherit the content handler, nested locations do not.
+    /// *Source*: ngx_http_proxy_merge_loc_conf.
+    ///
+    /// # Safety
+    /// `cf` is nginx's, in the merge of this level, and nobody else has the main conf.
+    unsafe fn merge(
+        &mut self,
+        cf: *mut ngx_conf_t,
+        outer: &Self,
+        core: &mut ngx_http_core_loc_conf_t,
+    ) -> Result<(), DirectiveError> {
+        if core.name.len > 0 {
+            self.directives.method.check()?;
+        }
+        self.directives.merge(&outer.directives);
+        if core.noname() != 0 && core.handler.is_none() && outer.handler.is_some() {
+            self.handler = outer.handler;
+            core.handler = outer.handler;
+            self.directives.inherit_handler(&outer.directives);
+        }
+        // SAFETY: the caller's.
+        let main = unsafe { MainConf::of(cf) };
+        self.plan = self.directives.compile(&mut main.plan)?;
+        if core.noname() != 0 {
+            // It is the same location still.
+            self.plan.in_force |= outer.plan.in_force;
+            self.plan.owns_errors |= outer.plan.owns_errors;
+        }
+        if let Some((plan, aws)) = &self.plan.lambda {
+            // SAFETY: the caller's.
+            self.lambda = Some(Box::new(unsafe { LambdaLocation::build(cf, main, plan, aws) }?));
+        }
+        Ok(())
+    }
+}
+
+/// A value in the configuration's pool, as create_main_conf and create_loc_conf answer it.
+///
+/// # Safety
+/// `cf` is nginx's.
+pub(super) unsafe fn create<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
     guard("configuration", std::ptr::null_mut(), || {
         // SAFETY: cf and its pool are live while nginx configures; the pool outlives the configuration.
         let made = unsafe { memory::place((*cf).pool, T::default()) };
@@ -212,37 +112,10 @@ unsafe fn create<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
     })
 }
 
-/// create_main_conf
-pub(super) unsafe extern "C" fn create_main(cf: *mut ngx_conf_t) -> *mut c_void {
-    // SAFETY: called by nginx with a live cf.
-    unsafe { create::<MainConf>(cf) }
-}
-
 /// create_loc_conf
 pub(super) unsafe extern "C" fn create_location(cf: *mut ngx_conf_t) -> *mut c_void {
     // SAFETY: called by nginx with a live cf.
     unsafe { create::<LocationConf>(cf) }
-}
-
-/// init_main_conf: all of `http` is read, nothing is merged yet.
-pub(super) unsafe extern "C" fn init_main(cf: *mut ngx_conf_t, conf: *mut c_void) -> *mut c_char {
-    guard("configuration", NGX_CONF_ERROR, || {
-        // SAFETY: `create_main` made it, and nobody else has it now.
-        let main = unsafe { &mut *conf.cast::<MainConf>() };
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        match main.directives.compile(variables.collect::<Environment>()) {
-            Ok(plan) => main.plan = plan,
-            Err(error) => {
-                log::configuration(cf, &error);
-                return NGX_CONF_ERROR;
-            }
-        }
-        main.sets = main.plan.sets.iter().map(ConsumerSetCell::new).collect();
-        // SAFETY: nginx makes zones after it has read the configuration.
-        main.credentials_zone = unsafe { credentials::declare_zone(cf) };
-        NGX_CONF_OK
-    })
 }
 
 /// merge_loc_conf: outer levels first, so that `outer` is merged when its locations are.
@@ -252,14 +125,13 @@ pub(super) unsafe extern "C" fn merge_location(
     inner: *mut c_void,
 ) -> *mut c_char {
     guard("configuration", NGX_CONF_ERROR, || {
-        // SAFETY: both were made by `create_location`, are distinct, and nobody else has them or the main conf now.
-        let (outer, inner, main, core) = unsafe {
+        // SAFETY: both were made by `create_location`, are distinct, and nobody else has them now; nginx sets cf->ctx to
+        // the inner level.
+        let merged = unsafe {
             let outer = &*outer.cast::<LocationConf>();
-            let inner = &mut *inner.cast::<LocationConf>();
-            (outer, inner, MainConf::of(cf), core_location(cf))
+            (*inner.cast::<LocationConf>()).merge(cf, outer, core_conf(cf))
         };
-        // SAFETY: as above.
-        match unsafe { merge(cf, main, outer, inner, core) } {
+        match merged {
             Ok(()) => NGX_CONF_OK,
             Err(error) => {
                 log::configuration(cf, &error);
@@ -267,38 +139,4 @@ pub(super) unsafe extern "C" fn merge_location(
             }
         }
     })
-}
-
-unsafe fn merge(
-    cf: *mut ngx_conf_t,
-    main: &mut MainConf,
-    outer: &LocationConf,
-    inner: &mut LocationConf,
-    core: &mut ngx_http_core_loc_conf_t,
-) -> Result<(), DirectiveError> {
-    inner.directives.merge(&outer.directives);
-    if core.noname() != 0 && core.handler.is_none() && outer.lambda.is_some() {
-        // An `if` or `method` block without a handler of its own answers as its location does.
-        inner.directives.inherit_handler(&outer.directives);
-        core.handler = Some(super::content::handler);
-    }
-    inner.plan = inner.directives.compile(&mut main.plan)?;
-    if let Some((plan, aws)) = &inner.plan.lambda {
-        // SAFETY: the caller's.
-        let location = unsafe { LambdaLocation::build(cf, main, plan, aws) }?;
-        inner.lambda = Some(Box::new(location));
-    }
-    Ok(())
-}
-
-/// The core module's conf of the level that is read or merged.
-///
-/// # Safety
-/// `cf` is nginx's, within `http`.
-pub(super) unsafe fn core_location<'a>(cf: *mut ngx_conf_t) -> &'a mut ngx_http_core_loc_conf_t {
-    // SAFETY: the caller's; the core module makes one for every level.
-    unsafe {
-        let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-        &mut *(*(*http).loc_conf.add(ngx_http_core_module.ctx_index)).cast()
-    }
 }

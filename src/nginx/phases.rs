@@ -1,11 +1,13 @@
 //! nginx's phases: one handler each, which walks the steps of pipeline.rs.
 
-use super::context;
 use super::guard::{guard, guard_request};
 use super::request::Request;
 use super::respond;
+use super::{context, method as blocks};
 use crate::decision::{Decision, Refusal};
 use crate::pipeline::{Phase, Step, steps};
+use crate::request::RequestHead;
+use crate::{method, path};
 use nginx_sys::{
     NGX_DECLINED, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_array_push, ngx_array_t,
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
@@ -95,12 +97,24 @@ unsafe fn push_first(handlers: &mut ngx_array_t, handler: Handler) -> Option<()>
 
 unsafe extern "C" fn rewrite_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx hands a live request.
-    let status = unsafe { run(Phase::Rewrite, request) };
+    let status = match unsafe { switch(request) } {
+        // SAFETY: as above.
+        DECLINED => unsafe { run(Phase::Rewrite, request) },
+        status => status,
+    };
     // SAFETY: as above; the stock handler is set at configuration.
     match unsafe { STOCK_REWRITE } {
         Some(stock) if status == DECLINED => unsafe { stock(request) },
         _ => status,
     }
+}
+
+/// Hands the request over to the `method` block that holds for it.
+unsafe fn switch(request: *mut ngx_http_request_t) -> ngx_int_t {
+    guard_request("method block", request, INTERNAL_SERVER_ERROR, |raw| {
+        // SAFETY: nginx hands a live request, in the rewrite phase.
+        unsafe { blocks::switch(Request::new(raw)) }
+    })
 }
 
 unsafe extern "C" fn access_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
@@ -149,11 +163,18 @@ fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
     None
 }
 
-fn evaluate(step: Step, _request: Request<'_>) -> Decision {
+fn evaluate(step: Step, request: Request<'_>) -> Decision {
+    let plan = &request.conf().plan;
     match step {
+        Step::Path => match &plan.path {
+            Some(plan) if request.is_the_clients_own() => path::decide(plan, request.raw_uri()),
+            _ => Decision::Continue,
+        },
+        Step::Method => match &plan.method {
+            Some(plan) => method::decide(plan, request.method(), false),
+            None => Decision::Continue,
+        },
         Step::CorsPreflight
-        | Step::Path
-        | Step::Method
         | Step::KeyAuth
         | Step::Acl
         | Step::RateLimit

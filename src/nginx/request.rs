@@ -44,6 +44,16 @@ impl<'a> Request<'a> {
         std::ptr::eq(self.get().main, self.raw.as_ptr())
     }
 
+    /// False in a subrequest and on the way to an `error_page`, whose URIs are the configuration's.
+    pub(super) fn is_the_clients_own(self) -> bool {
+        self.is_main() && self.get().error_page() == 0
+    }
+
+    /// The URI as received, query included.
+    pub(super) fn raw_uri(self) -> &'a [u8] {
+        self.bytes(self.get().unparsed_uri)
+    }
+
     /// The module's configuration of the location that the request is in.
     pub(super) fn conf(self) -> &'a LocationConf {
         // SAFETY: conf.rs makes one for every level, and configuration outlives requests.

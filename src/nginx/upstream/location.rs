@@ -7,7 +7,7 @@ use crate::aws::{AwsPlan, Region};
 use crate::directive::{DirectiveError, Place};
 use crate::lambda::retry::RetryPlan;
 use crate::lambda::{FunctionName, InvokeTarget, LambdaPlan, api_host};
-use crate::nginx::conf::MainConf;
+use crate::nginx::main_conf::MainConf;
 use crate::nginx::credentials::CredentialCell;
 use crate::nginx::memory;
 use nginx_sys::{
