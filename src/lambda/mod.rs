@@ -19,8 +19,8 @@ mod network;
 mod percent;
 mod prelude;
 pub mod reply;
-pub mod retry;
 mod request_head;
+pub mod retry;
 
 pub use api::{ApiAnswer, ErrorName, Outcome};
 pub use chunked::{ChunkedDecoder, InvalidChunk};

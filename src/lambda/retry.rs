@@ -98,7 +98,10 @@ mod tests {
         assert!(may_retry(&plan, &Failure { unacknowledged: true, ..sent }));
         assert!(may_retry(&with(Conditions { non_idempotent: true, ..plan.conditions }), &sent));
         let received = Failure { received: true, unacknowledged: true, ..sent };
-        assert!(!may_retry(&with(Conditions { non_idempotent: true, ..plan.conditions }), &received));
+        assert!(!may_retry(
+            &with(Conditions { non_idempotent: true, ..plan.conditions }),
+            &received
+        ));
     }
 
     #[test]
@@ -112,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_response_that_asks_again_is_heard() {
-        let refused = Failure { sent: true, received: true, asked_again: true, attempts: 3, ..LONE };
+        let refused =
+            Failure { sent: true, received: true, asked_again: true, attempts: 3, ..LONE };
         assert!(may_retry(&PLAN, &refused));
     }
 }

@@ -96,9 +96,8 @@ unsafe fn read_file(buffer: &nginx_sys::ngx_buf_t, whole: &mut Vec<u8>) -> Optio
     let mut rest = whole.get_mut(start..)?;
     while !rest.is_empty() {
         // SAFETY: the file is open while its buffer is; the rest is writable.
-        let read = unsafe {
-            libc::pread((*buffer.file).fd, rest.as_mut_ptr().cast(), rest.len(), offset)
-        };
+        let read =
+            unsafe { libc::pread((*buffer.file).fd, rest.as_mut_ptr().cast(), rest.len(), offset) };
         let read = usize::try_from(read).ok().filter(|read| *read > 0)?;
         offset += read as i64;
         rest = rest.get_mut(read..)?;

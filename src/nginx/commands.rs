@@ -1,8 +1,8 @@
 //! nginx's command table, made from the entries of config.rs, and the one setter behind it.
 
 use super::conf::{LocationConf, set_handler};
-use super::main_conf::MainConf;
 use super::guard::guard;
+use super::main_conf::MainConf;
 use super::{content, log, memory, method};
 use crate::config::{CONSUMERS, Entry, LOCATION, LocationDirectives, MAIN, METHOD, MainDirectives};
 use crate::directive::{Context, DirectiveError, Place, Takes, Words};

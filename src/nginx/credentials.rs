@@ -62,7 +62,9 @@ impl CredentialCell {
         self.refresh()?;
         let known = self.known.borrow();
         let credentials = known.credentials.as_ref()?;
-        credentials.usable_at(clock::cached_s()).then(|| (known.generation, Arc::clone(credentials)))
+        credentials
+            .usable_at(clock::cached_s())
+            .then(|| (known.generation, Arc::clone(credentials)))
     }
 
     /// The instance's region, where the source looked for it.
@@ -100,7 +102,8 @@ impl CredentialCell {
 
     /// Starts this worker's fetcher.
     pub(super) fn start(&self) {
-        let Some(slot) = find_or_claim(self.zone.words(), self.source.id(), clock::now_ms() / 1_000)
+        let Some(slot) =
+            find_or_claim(self.zone.words(), self.source.id(), clock::now_ms() / 1_000)
         else {
             log::process(
                 log::Level::Alert,

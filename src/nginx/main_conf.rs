@@ -1,5 +1,8 @@
 //! What `http` alone holds: consumer sets, endpoints, credentials, and the threads that keep them fresh.
-#![allow(clippy::disallowed_methods, reason = "the master's environment is read here, at configuration")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the master's environment is read here, at configuration"
+)]
 
 use super::conf::create;
 use super::credentials::{self, CredentialCell};
@@ -204,8 +207,9 @@ pub(super) unsafe extern "C" fn init_main(cf: *mut ngx_conf_t, conf: *mut c_void
     guard("configuration", NGX_CONF_ERROR, || {
         // SAFETY: `create_main` made it, and nobody else has it now.
         let main = unsafe { &mut *conf.cast::<MainConf>() };
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
         match main.directives.compile(variables.collect::<Environment>()) {
             Ok(plan) => main.plan = plan,
             Err(error) => {
@@ -219,4 +223,3 @@ pub(super) unsafe extern "C" fn init_main(cf: *mut ngx_conf_t, conf: *mut c_void
         NGX_CONF_OK
     })
 }
-

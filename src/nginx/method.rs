@@ -5,8 +5,8 @@
 
 use super::commands::{parse_block, set};
 use super::conf::LocationConf;
-use super::main_conf::MainConf;
 use super::guard::guard;
+use super::main_conf::MainConf;
 use super::module::ngx_http_apigate_module;
 use super::{log, memory};
 use crate::config::METHOD;

@@ -32,12 +32,9 @@ impl ConsumerSetCell {
 
     /// Starts this worker's watcher, when a file is watched.
     pub(super) fn start(&self, plan: &SetPlan) {
-        let mut watcher = Watcher::new(
-            plan.plan.clone(),
-            plan.required.clone(),
-            plan.loaded.stamps.clone(),
-            clock::now_ms(),
-        );
+        let required = plan.required.clone();
+        let mut watcher =
+            Watcher::new(Arc::clone(&plan.plan), &plan.loaded, required, clock::now_ms());
         if watcher.next_ms().is_none() {
             return;
         }
@@ -52,7 +49,8 @@ fn watch(watcher: &mut Watcher, current: &ArcSwap<ConsumerSet>) {
         match watcher.poll(clock::now_ms()) {
             Poll::Unchanged => {}
             Poll::Swap(set) => {
-                let text = format!("consumers: set \"{}\" reloaded, consumers={}", set.name(), set.len());
+                let text =
+                    format!("consumers: set \"{}\" reloaded, consumers={}", set.name(), set.len());
                 current.store(set);
                 worker::post(move || log::process(log::Level::Notice, format_args!("{text}")));
             }

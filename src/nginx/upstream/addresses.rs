@@ -94,7 +94,8 @@ impl AddressList {
         let current = self.current.load();
         let known: Vec<SocketAddr> = current.iter().map(|address| address.socket).collect();
         if !found.is_empty() && found != known {
-            self.current.store(Arc::new(found.into_iter().map(Address::new).map(Arc::new).collect()));
+            self.current
+                .store(Arc::new(found.into_iter().map(Address::new).map(Arc::new).collect()));
         }
         Ok(())
     }

@@ -105,11 +105,7 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
     })
 }
 
-unsafe extern "C" fn free(
-    peer: *mut ngx_peer_connection_t,
-    data: *mut c_void,
-    state: ngx_uint_t,
-) {
+unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
     guard("peer free", (), || {
         // SAFETY: `init` set data; the request and its call are live while its upstream is.
         unsafe {
@@ -144,10 +140,7 @@ unsafe extern "C" fn free(
     });
 }
 
-unsafe extern "C" fn set_session(
-    peer: *mut ngx_peer_connection_t,
-    data: *mut c_void,
-) -> ngx_int_t {
+unsafe extern "C" fn set_session(peer: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
     guard("peer session", ERROR, || {
         // SAFETY: `init` set data.
         unsafe {

@@ -106,7 +106,7 @@ fn begin(request: Request<'_>, location: &LambdaLocation) -> Result<(), ngx_int_
             body: Vec::new(),
             renewed: false,
             again: None,
-            throttled: 0,
+            answered: 0,
             wait_until_ms: 0,
             timer: std::mem::zeroed(),
             stock_recv: None,
@@ -159,11 +159,7 @@ fn evaluate_function(
 }
 
 /// Writes the event; `None` when it is too large.
-fn write_payload(
-    request: Request<'_>,
-    location: &LambdaLocation,
-    out: &mut Vec<u8>,
-) -> Option<()> {
+fn write_payload(request: Request<'_>, location: &LambdaLocation, out: &mut Vec<u8>) -> Option<()> {
     let plan = &location.plan;
     let path = event_path(request.raw_path(), request.normalised_path());
     let route = request.conf().plan.route.as_deref();

@@ -1,22 +1,22 @@
 //! What a location with `lambda_pass` calls with: made once, when its configuration is merged.
 
-use super::pool::{Endpoint, Settings};
+use super::pool::Settings;
 use super::request_head;
 use crate::aws::sigv4::Signer;
 use crate::aws::{AwsPlan, Region};
 use crate::directive::{DirectiveError, Place};
 use crate::lambda::retry::RetryPlan;
 use crate::lambda::{FunctionName, InvokeTarget, LambdaPlan, api_host};
-use crate::nginx::main_conf::MainConf;
 use crate::nginx::credentials::CredentialCell;
+use crate::nginx::main_conf::MainConf;
 use crate::nginx::memory;
 use nginx_sys::{
     NGX_HTTP_UPSTREAM_CREATE, NGX_HTTP_UPSTREAM_FT_ERROR, NGX_HTTP_UPSTREAM_FT_INVALID_HEADER,
-    NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT, NGX_HTTP_UPSTREAM_FT_NOLIVE,
-    NGX_HTTP_UPSTREAM_FT_TIMEOUT, NGX_OK, ngx_array_t, ngx_cacheline_size, ngx_conf_t,
-    ngx_hash_init_t, ngx_http_conf_ctx_t, ngx_http_upstream_conf_t,
-    ngx_http_upstream_hide_headers_hash, ngx_http_upstream_main_conf_t, ngx_http_upstream_module,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_msec_t, ngx_pagesize, ngx_str_t,
+    NGX_HTTP_UPSTREAM_FT_NOLIVE, NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT, NGX_HTTP_UPSTREAM_FT_TIMEOUT,
+    NGX_OK, ngx_array_t, ngx_cacheline_size, ngx_conf_t, ngx_hash_init_t, ngx_http_conf_ctx_t,
+    ngx_http_upstream_conf_t, ngx_http_upstream_hide_headers_hash, ngx_http_upstream_main_conf_t,
+    ngx_http_upstream_module, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_msec_t, ngx_pagesize,
+    ngx_str_t,
 };
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -212,10 +212,9 @@ fn no_memory(place: &Place) -> DirectiveError {
 fn function(plan: &LambdaPlan) -> Option<Function> {
     let name = plan.pass.function.as_ref()?;
     match name {
-        FunctionName::Api(function) => Some(Function {
-            target: function.target(plan.pass.stream),
-            label: name.label().into(),
-        }),
+        FunctionName::Api(function) => {
+            Some(Function { target: function.target(plan.pass.stream), label: name.label().into() })
+        }
         FunctionName::Url(_) => None,
     }
 }
@@ -300,8 +299,8 @@ unsafe fn constant(
     // SAFETY: cf's pool is live; all-zero is a value without variables.
     unsafe {
         let size = size_of::<nginx_sys::ngx_http_complex_value_t>();
-        let value = nginx_sys::ngx_pcalloc((*cf).pool, size)
-            .cast::<nginx_sys::ngx_http_complex_value_t>();
+        let value =
+            nginx_sys::ngx_pcalloc((*cf).pool, size).cast::<nginx_sys::ngx_http_complex_value_t>();
         if value.is_null() {
             return None;
         }

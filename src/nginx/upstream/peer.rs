@@ -10,9 +10,8 @@ use crate::lambda::retry::{Failure, may_retry};
 use crate::nginx::guard::guard;
 use crate::nginx::memory;
 use nginx_sys::{
-    NGX_BUSY, NGX_DONE, NGX_ERROR, NGX_OK, NGX_PEER_FAILED, ngx_connection_t,
-    ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_str_t,
-    ngx_uint_t,
+    NGX_BUSY, NGX_DONE, NGX_ERROR, NGX_OK, NGX_PEER_FAILED, ngx_connection_t, ngx_http_request_t,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_str_t, ngx_uint_t,
 };
 use std::ffi::c_void;
 use std::ptr::{NonNull, null_mut};
@@ -110,11 +109,7 @@ impl Attempts {
     }
 }
 
-unsafe extern "C" fn free(
-    peer: *mut ngx_peer_connection_t,
-    data: *mut c_void,
-    state: ngx_uint_t,
-) {
+unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
     guard("peer free", (), || {
         // SAFETY: as in `get`.
         let (peer, attempts) = unsafe { (&mut *peer, &mut *data.cast::<Attempts>()) };
@@ -153,8 +148,8 @@ impl Attempts {
         unsafe {
             let call = &*(*(*self.request.as_ptr()).upstream).input_filter_ctx.cast::<Call>();
             let connection = peer.connection.as_ref();
-            let timed_out = connection
-                .is_some_and(|c| (*c.read).timedout() != 0 || (*c.write).timedout() != 0);
+            let timed_out =
+                connection.is_some_and(|c| (*c.read).timedout() != 0 || (*c.write).timedout() != 0);
             let sent = connection.is_some_and(|c| c.sent > 0);
             let failure = Failure {
                 attempts: self.count,
@@ -211,10 +206,7 @@ unsafe fn never_acknowledged(connection: &ngx_connection_t) -> bool {
         .is_ok_and(|request| request > 0 && sent_once.saturating_sub(acknowledged) >= request)
 }
 
-unsafe extern "C" fn set_session(
-    peer: *mut ngx_peer_connection_t,
-    data: *mut c_void,
-) -> ngx_int_t {
+unsafe extern "C" fn set_session(peer: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
     guard("peer session", ERROR, || {
         // SAFETY: as in `get`.
         unsafe {

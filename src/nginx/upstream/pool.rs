@@ -355,4 +355,3 @@ pub(super) unsafe extern "C" fn close(connection: *mut ngx_connection_t) {
         ngx_close_connection(connection);
     }
 }
-

@@ -43,10 +43,8 @@ pub(in crate::nginx) unsafe fn create_context(
         let trusted = match trusted_certificate {
             Some(file) => {
                 let shown = file.display().to_string();
-                let mut name =
-                    memory::copy((*cf).pool, shown.as_bytes()).ok_or_else(failed)?;
-                ngx_ssl_trusted_certificate(cf, ssl, &mut name, VERIFY_DEPTH)
-                    == NGX_OK as ngx_int_t
+                let mut name = memory::copy((*cf).pool, shown.as_bytes()).ok_or_else(failed)?;
+                ngx_ssl_trusted_certificate(cf, ssl, &mut name, VERIFY_DEPTH) == NGX_OK as ngx_int_t
             }
             None => SSL_CTX_set_default_verify_paths((*ssl).ctx.cast()) == 1,
         };
