@@ -92,6 +92,8 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
         match next.and_then(|next| addresses.get(next)) {
             Some(address) => {
                 attempts.aim(peer, Arc::clone(address));
+                // SAFETY: the references above are not used again.
+                unsafe { super::warm::maintain(attempts.endpoint) };
                 NGX_OK as ngx_int_t
             }
             None => NGX_BUSY as ngx_int_t,
