@@ -4,3 +4,4 @@
 pub mod decision;
 pub mod directive;
 pub mod request;
+pub mod validate;
