@@ -23,6 +23,8 @@ mod param;
 mod policy;
 mod schema;
 mod shape;
+#[cfg(test)]
+mod suite;
 mod tree;
 
 pub use directives::{

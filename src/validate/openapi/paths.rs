@@ -288,7 +288,6 @@ mod tests {
             ("/files/plain", None),
             ("/v1/:cancel", None),
             ("/a/1/c/", None),
-            ("", None),
             ("/users/7/posts/1", None),
         ] {
             let found = router.find(path.as_bytes()).map(|found| (found.template, found.values));

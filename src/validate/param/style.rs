@@ -42,7 +42,7 @@ impl Place {
 
 /// How arrays and objects are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the variants are OpenAPI's names")]
+#[allow(missing_docs)]
 pub enum Style {
     Simple,
     Label,
