@@ -62,8 +62,7 @@ pub struct ValidateBody;
 impl Directive for ValidateBody {
     type Settings = ValidateDirectives;
     const NAME: &'static str = "validate_body";
-    const SYNTAX: &'static str =
-        "FILE [draft=4|6|7|2019-09|2020-12] [content_type=TYPE,...] | off";
+    const SYNTAX: &'static str = "FILE [draft=4|6|7|2019-09|2020-12] [content_type=TYPE,...] | off";
     const DEFAULT: &'static str = "off";
     const CONTEXT: Context = Context::ANY;
     const TAKES: Takes = Takes::OneOrMore;
@@ -92,7 +91,8 @@ impl Directive for ValidateBody {
         }
         let schema =
             Schema::from_file(&words.path(file), file, draft).map_err(DirectiveError::new)?;
-        let types = types.unwrap_or_else(|| MediaType::parse("application/json").into_iter().collect());
+        let types =
+            types.unwrap_or_else(|| MediaType::parse("application/json").into_iter().collect());
         level.body = Some(Some(Arc::new(BodyRule { schema, types })));
         Ok(())
     }
@@ -162,7 +162,9 @@ fn parse_parameter(words: &Words<'_>) -> Result<Parameter, DirectiveError> {
     }
     if schema.is_none() && (style.is_some() || explode.is_some()) {
         let word = if style.is_some() { "style" } else { "explode" };
-        return Err(DirectiveError::new(format!("\"{word}\" requires \"schema\"")));
+        return Err(DirectiveError::new(format!(
+            "\"{word}\" requires \"schema\""
+        )));
     }
     let content = match schema {
         Some(schema) => Content::Styled(parse_schema(words, schema)?),
@@ -170,8 +172,15 @@ fn parse_parameter(words: &Words<'_>) -> Result<Parameter, DirectiveError> {
     };
     let style = style.unwrap_or(Style::default_of(place));
     let explode = explode.unwrap_or(style.default_explode());
-    Parameter::new(name, place, required.unwrap_or(false), content, style, explode)
-        .map_err(DirectiveError::new)
+    Parameter::new(
+        name,
+        place,
+        required.unwrap_or(false),
+        content,
+        style,
+        explode,
+    )
+    .map_err(DirectiveError::new)
 }
 
 fn parse_schema(words: &Words<'_>, schema: &str) -> Result<Arc<Schema>, DirectiveError> {
@@ -227,7 +236,10 @@ impl Directive for ValidateOpenapi {
                 _ => return Err(parameter.invalid()),
             }
         }
-        let options = ApiOptions { base, deny_unknown: deny_unknown.unwrap_or(false) };
+        let options = ApiOptions {
+            base,
+            deny_unknown: deny_unknown.unwrap_or(false),
+        };
         let api = Api::from_file(&words.path(file), file, options).map_err(DirectiveError::new)?;
         level.openapi = Some(Some(Arc::new(api)));
         Ok(())
@@ -272,6 +284,9 @@ impl Directive for ValidateDepth {
         let text = words.first()?;
         let depth = parse_integer(text).and_then(|depth| usize::try_from(depth).ok());
         let depth = depth.filter(|depth| (1..=MAX_DEPTH).contains(depth));
-        words.set_once(&mut level.max_depth, depth.ok_or_else(|| words.invalid(text))?)
+        words.set_once(
+            &mut level.max_depth,
+            depth.ok_or_else(|| words.invalid(text))?,
+        )
     }
 }

@@ -33,10 +33,17 @@ impl Origin<'_> {
 }
 
 /// What is wrong with a value that the validator has found invalid: at least one fault, [`MAX_FAULTS`] at most.
-pub(super) fn faults(validator: &Validator<Tree>, value: &Json<'_>, origin: &Origin<'_>) -> Vec<Fault> {
+pub(super) fn faults(
+    validator: &Validator<Tree>,
+    value: &Json<'_>,
+    origin: &Origin<'_>,
+) -> Vec<Fault> {
     let spent = Spent::default();
     let mut faults = Vec::new();
-    for error in validator.iter_errors(Node { value, spent: &spent }) {
+    for error in validator.iter_errors(Node {
+        value,
+        spent: &spent,
+    }) {
         if is_late(&error) {
             continue;
         }
@@ -54,7 +61,10 @@ pub(super) fn faults(validator: &Validator<Tree>, value: &Json<'_>, origin: &Ori
 
 /// True for an error made after the document appeared to end.
 fn is_late(error: &ValidationError<'_>) -> bool {
-    error.instance().as_u64().is_some_and(|serial| serial >= MAX_ERRORS)
+    error
+        .instance()
+        .as_u64()
+        .is_some_and(|serial| serial >= MAX_ERRORS)
 }
 
 fn add(error: &ValidationError<'_>, origin: &Origin<'_>, faults: &mut Vec<Fault>) {
@@ -110,7 +120,9 @@ fn describe(error: &ValidationError<'_>) -> (String, String) {
             format!("must not have {}", names(unexpected))
         }
         Kind::AnyOf { .. } => "must match one of the schemas".to_owned(),
-        Kind::OneOfNotValid { .. } => "must match exactly one of the schemas, matches none".to_owned(),
+        Kind::OneOfNotValid { .. } => {
+            "must match exactly one of the schemas, matches none".to_owned()
+        }
         Kind::OneOfMultipleValid { .. } => {
             "must match exactly one of the schemas, matches more".to_owned()
         }
@@ -123,7 +135,9 @@ fn describe(error: &ValidationError<'_>) -> (String, String) {
             None => "must be one of the values of the schema".to_owned(),
         },
         Kind::Contains => "must contain items that match the schema".to_owned(),
-        Kind::ContentEncoding { content_encoding } => format!("must be encoded in {content_encoding}"),
+        Kind::ContentEncoding { content_encoding } => {
+            format!("must be encoded in {content_encoding}")
+        }
         Kind::ContentMediaType { content_media_type } => format!("must be {content_media_type}"),
         Kind::Custom { message, .. } => message.clone(),
         Kind::FalseSchema => "must not be present".to_owned(),
@@ -138,7 +152,10 @@ fn describe(error: &ValidationError<'_>) -> (String, String) {
         Kind::Pattern { pattern } => format!("must match the pattern \"{pattern}\""),
         Kind::PropertyNames { error } => format!("has a property name that {}", describe(error).1),
         Kind::Required { property } => {
-            format!("must have the property \"{}\"", shortened(property.as_str().unwrap_or_default()))
+            format!(
+                "must have the property \"{}\"",
+                shortened(property.as_str().unwrap_or_default())
+            )
         }
         Kind::Type { kind } => format!("must be {}", types(kind)),
         Kind::AdditionalItems { limit } => format!("must have at most {limit} items"),
@@ -146,15 +163,26 @@ fn describe(error: &ValidationError<'_>) -> (String, String) {
         Kind::UniqueItems => "must have different items".to_owned(),
         _ => "does not conform to the schema".to_owned(),
     };
-    (kind.keyword().to_owned(), message)
+    let keyword = match kind {
+        // The schema `false` has no keyword; the one that it stands under is of use.
+        Kind::FalseSchema => {
+            let mut tokens = error.schema_path().as_str().rsplit('/');
+            let named = |token: &&str| !token.is_empty() && token.parse::<usize>().is_err();
+            tokens.find(named).unwrap_or("schema").to_owned()
+        }
+        kind => kind.keyword().to_owned(),
+    };
+    (keyword, message)
 }
 
 fn types(kind: &TypeKind) -> String {
     match kind {
         TypeKind::Single(one) => one.as_str().to_owned(),
-        TypeKind::Multiple(many) => {
-            many.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" or ")
-        }
+        TypeKind::Multiple(many) => many
+            .iter()
+            .map(|one| one.as_str())
+            .collect::<Vec<_>>()
+            .join(" or "),
     }
 }
 
@@ -169,15 +197,32 @@ fn all_shown(values: &[Value]) -> Option<String> {
     if values.len() > MAX_SHOWN_VALUES {
         return None;
     }
-    Some(values.iter().map(shown).collect::<Option<Vec<_>>>()?.join(", "))
+    Some(
+        values
+            .iter()
+            .map(shown)
+            .collect::<Option<Vec<_>>>()?
+            .join(", "),
+    )
 }
 
 fn names(unexpected: &[String]) -> String {
     const MAX_SHOWN_NAMES: usize = 5;
-    let shown: Vec<_> =
-        unexpected.iter().take(MAX_SHOWN_NAMES).map(|name| format!("\"{}\"", shortened(name))).collect();
-    let more = if unexpected.len() > MAX_SHOWN_NAMES { " and more" } else { "" };
-    let noun = if unexpected.len() == 1 { "the property" } else { "the properties" };
+    let shown: Vec<_> = unexpected
+        .iter()
+        .take(MAX_SHOWN_NAMES)
+        .map(|name| format!("\"{}\"", shortened(name)))
+        .collect();
+    let more = if unexpected.len() > MAX_SHOWN_NAMES {
+        " and more"
+    } else {
+        ""
+    };
+    let noun = if unexpected.len() == 1 {
+        "the property"
+    } else {
+        "the properties"
+    };
     format!("{noun} {}{more}", shown.join(", "))
 }
 
@@ -195,5 +240,11 @@ fn shortened_pointer(pointer: &str) -> Cow<'_, str> {
     if pointer.len() <= MAX_NAME_CHARS {
         return Cow::Borrowed(pointer);
     }
-    Cow::Owned(pointer.split('/').map(shortened).collect::<Vec<_>>().join("/"))
+    Cow::Owned(
+        pointer
+            .split('/')
+            .map(shortened)
+            .collect::<Vec<_>>()
+            .join("/"),
+    )
 }

@@ -57,8 +57,14 @@ pub(super) fn multipart<'a>(
     };
     let mut fields = Vec::new();
     while !rest.starts_with(b"--") {
-        let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let part = rest.get(padding..).and_then(|rest| rest.strip_prefix(b"\r\n")).ok_or(BROKEN)?;
+        let padding = rest
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
+        let part = rest
+            .get(padding..)
+            .and_then(|rest| rest.strip_prefix(b"\r\n"))
+            .ok_or(BROKEN)?;
         let (part, behind) = split_at_delimiter(part, &delimiter).ok_or(BROKEN)?;
         fields.push(field(part, max_depth).ok_or("must have readable text fields")?);
         rest = behind;
@@ -102,14 +108,19 @@ fn field(part: &[u8], max_depth: usize) -> Option<Field<'_>> {
             let body = content_type::BodyType::parse(value)?;
             is_json = body.kind() == Some(content_type::Kind::Json);
         } else if name.eq_ignore_ascii_case(b"content-transfer-encoding")
-            && ![&b"7bit"[..], b"8bit", b"binary"].iter().any(|plain| value.eq_ignore_ascii_case(plain))
+            && ![&b"7bit"[..], b"8bit", b"binary"]
+                .iter()
+                .any(|plain| value.eq_ignore_ascii_case(plain))
         {
             return None;
         }
     }
     let (content, disposition) = (content?, disposition?);
     let semicolon = disposition.iter().position(|byte| *byte == b';')?;
-    let (kind, parameters) = (disposition.get(..semicolon)?, disposition.get(semicolon + 1..)?);
+    let (kind, parameters) = (
+        disposition.get(..semicolon)?,
+        disposition.get(semicolon + 1..)?,
+    );
     if !kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
         return None;
     }
@@ -121,14 +132,13 @@ fn field(part: &[u8], max_depth: usize) -> Option<Field<'_>> {
     if is_json {
         return Some((name, Sent::Json(json::parse(content, max_depth).ok()?)));
     }
-    Some((name, Sent::Text(Cow::Borrowed(std::str::from_utf8(content).ok()?))))
+    Some((
+        name,
+        Sent::Text(Cow::Borrowed(std::str::from_utf8(content).ok()?)),
+    ))
 }
 
-fn object<'a>(
-    mut fields: Vec<Field<'a>>,
-    shape: &Shape,
-    typed: bool,
-) -> Result<Json<'a>, NotForm> {
+fn object<'a>(mut fields: Vec<Field<'a>>, shape: &Shape, typed: bool) -> Result<Json<'a>, NotForm> {
     fields.sort_by(|(a, _), (b, _)| a.cmp(b));
     let mut members: Vec<(Cow<'a, str>, Json<'a>)> = Vec::new();
     let mut is_repeated = false;
@@ -136,7 +146,11 @@ fn object<'a>(
         let property = shape.property(&name);
         let again = members.last().is_some_and(|(last, _)| *last == name);
         let is_item = again || property.allows_array();
-        let value = value(sent, if is_item { property.items() } else { property }, typed);
+        let value = value(
+            sent,
+            if is_item { property.items() } else { property },
+            typed,
+        );
         match members.last_mut() {
             Some((_, Json::Array(items))) if again && is_repeated => items.push(value),
             Some((_, first)) if again => {
@@ -146,12 +160,18 @@ fn object<'a>(
             }
             _ => {
                 is_repeated = property.allows_array() && !matches!(value, Json::Array(_));
-                let value = if is_repeated { Json::Array(vec![value]) } else { value };
+                let value = if is_repeated {
+                    Json::Array(vec![value])
+                } else {
+                    value
+                };
                 members.push((name, value));
             }
         }
     }
-    Members::new(members).map(Json::Object).ok_or("must have different fields")
+    Members::new(members)
+        .map(Json::Object)
+        .ok_or("must have different fields")
 }
 
 fn value<'a>(sent: Sent<'a>, shape: &Shape, typed: bool) -> Json<'a> {
@@ -159,7 +179,8 @@ fn value<'a>(sent: Sent<'a>, shape: &Shape, typed: bool) -> Json<'a> {
         Sent::File => Json::String(Cow::Borrowed("")),
         Sent::Json(value) => value,
         Sent::Text(Cow::Borrowed(text)) if shape.is_structure() => {
-            json::parse(text.as_bytes(), json::MAX_DEPTH).unwrap_or(Json::String(Cow::Borrowed(text)))
+            json::parse(text.as_bytes(), json::MAX_DEPTH)
+                .unwrap_or(Json::String(Cow::Borrowed(text)))
         }
         Sent::Text(text) if typed => shape.scalar(text),
         Sent::Text(text) => Json::String(text),
@@ -196,9 +217,16 @@ mod tests {
             ("s=a+b%26%C3%A9&%73=2", r#"{"s":["a b&é","2"]}"#),
             ("s", r#"{"s":""}"#),
         ] {
-            assert_eq!(urlencoded(body.as_bytes(), &shape(), true), Ok(parsed(expected)), "{body}");
+            assert_eq!(
+                urlencoded(body.as_bytes(), &shape(), true),
+                Ok(parsed(expected)),
+                "{body}"
+            );
         }
-        assert_eq!(urlencoded(b"n=5", &shape(), false), Ok(parsed(r#"{"n":"5"}"#)));
+        assert_eq!(
+            urlencoded(b"n=5", &shape(), false),
+            Ok(parsed(r#"{"n":"5"}"#))
+        );
         assert!(urlencoded(b"s=%FF", &shape(), true).is_err());
     }
 
@@ -209,7 +237,10 @@ mod tests {
             content-disposition: form-data; name=\"f\"; filename=\"x.bin\"\r\nContent-Type: image/png\r\n\r\n\u{0}\r\n--B\r\n\
             Content-Disposition: form-data; name=\"o\"\r\nContent-Type: application/json\r\n\r\n{\"a\":[1]}\r\n--B--\r\nepilogue";
         let expected = r#"{"f":"","n":5,"o":{"a":[1]},"s":"a\r\n--b"}"#;
-        assert_eq!(multipart(body.as_bytes(), b"B", &shape(), true, 9), Ok(parsed(expected)));
+        assert_eq!(
+            multipart(body.as_bytes(), b"B", &shape(), true, 9),
+            Ok(parsed(expected))
+        );
     }
 
     #[test]
@@ -223,13 +254,18 @@ mod tests {
             part("Content-Disposition: form-data"),
             part("Content-Disposition: attachment; name=a"),
             part("Content-Type: text/plain"),
-            part("Content-Disposition: form-data; name=a\r\nContent-Disposition: form-data; name=b"),
+            part(
+                "Content-Disposition: form-data; name=a\r\nContent-Disposition: form-data; name=b",
+            ),
             part("Content-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: base64"),
             part("Content-Disposition: form-data; name=a\r\nContent-Type: application/json"),
         ] {
             let read = multipart(body.as_bytes(), b"B", &shape(), true, 9);
             assert!(read.is_err(), "{body}");
         }
-        assert_eq!(multipart(b"--B--", b"B", &shape(), true, 9), Ok(parsed("{}")));
+        assert_eq!(
+            multipart(b"--B--", b"B", &shape(), true, 9),
+            Ok(parsed("{}"))
+        );
     }
 }

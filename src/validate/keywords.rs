@@ -12,16 +12,19 @@ use super::json::Json;
 use super::tree::{Node, Tree};
 
 /// The validator's options for our representation.
-pub(super) type Options<'r> =
-    ValidationOptions<'r, std::sync::Arc<dyn jsonschema::Retrieve>, Tree>;
+pub(super) type Options<'r> = ValidationOptions<'r, std::sync::Arc<dyn jsonschema::Retrieve>, Tree>;
 
 type Built<'a> = Result<Box<dyn for<'i> Keyword<'i, Tree>>, ValidationError<'a>>;
 
 /// The options with exact number keywords.
 pub(super) fn with_exact_numbers(options: Options<'_>) -> Options<'_> {
     options
-        .with_keyword("minimum", |schema, limit, _| bound(schema, limit, Comparison::Minimum))
-        .with_keyword("maximum", |schema, limit, _| bound(schema, limit, Comparison::Maximum))
+        .with_keyword("minimum", |schema, limit, _| {
+            bound(schema, limit, Comparison::Minimum)
+        })
+        .with_keyword("maximum", |schema, limit, _| {
+            bound(schema, limit, Comparison::Maximum)
+        })
         .with_keyword("exclusiveMinimum", |schema, limit, _| {
             bound(schema, limit, Comparison::ExclusiveMinimum)
         })
@@ -36,7 +39,9 @@ pub(super) fn with_exact_numbers(options: Options<'_>) -> Options<'_> {
 
 /// The options with a `pattern` keyword that knows look-around and backreferences.
 pub(super) fn with_backtracking_patterns(options: Options<'_>) -> Options<'_> {
-    options.with_keyword("pattern", |_: &Map<String, Value>, pattern, _: Location| pattern_of(pattern))
+    options.with_keyword("pattern", |_: &Map<String, Value>, pattern, _: Location| {
+        pattern_of(pattern)
+    })
 }
 
 fn number_text(value: &Value) -> Result<String, ValidationError<'static>> {
@@ -85,7 +90,11 @@ fn bound<'a>(schema: &Map<String, Value>, limit: &Value, comparison: Comparison)
     if limit.is_boolean() {
         return Ok(Box::new(Nothing));
     }
-    Ok(Box::new(Bound { comparison, integer: limit.as_i64(), text: number_text(limit)? }))
+    Ok(Box::new(Bound {
+        comparison,
+        integer: limit.as_i64(),
+        text: number_text(limit)?,
+    }))
 }
 
 struct Nothing;
@@ -109,11 +118,17 @@ struct Bound {
 impl<'i> Keyword<'i, Tree> for Bound {
     fn validate(&self, node: Node<'i>) -> Result<(), ValidationError<'i>> {
         let message = || format!("must be {} {}", self.comparison.expected(), self.text);
-        if self.is_valid(node) { Ok(()) } else { Err(ValidationError::custom(message())) }
+        if self.is_valid(node) {
+            Ok(())
+        } else {
+            Err(ValidationError::custom(message()))
+        }
     }
 
     fn is_valid(&self, node: Node<'i>) -> bool {
-        let Json::Number(text) = node.value else { return true };
+        let Json::Number(text) = node.value else {
+            return true;
+        };
         let ordering = match (self.integer, text.parse::<i64>()) {
             (Some(limit), Ok(number)) => number.cmp(&limit),
             _ => Decimal::parse(text).cmp(&Decimal::parse(&self.text)),
@@ -129,11 +144,17 @@ struct MultipleOf {
 impl<'i> Keyword<'i, Tree> for MultipleOf {
     fn validate(&self, node: Node<'i>) -> Result<(), ValidationError<'i>> {
         let message = || format!("must be a multiple of {}", self.text);
-        if self.is_valid(node) { Ok(()) } else { Err(ValidationError::custom(message())) }
+        if self.is_valid(node) {
+            Ok(())
+        } else {
+            Err(ValidationError::custom(message()))
+        }
     }
 
     fn is_valid(&self, node: Node<'i>) -> bool {
-        let Json::Number(text) = node.value else { return true };
+        let Json::Number(text) = node.value else {
+            return true;
+        };
         Decimal::parse(text).is_multiple_of(&Decimal::parse(&self.text))
     }
 }
@@ -157,21 +178,33 @@ fn pattern_of<'a>(pattern: &Value) -> Built<'a> {
     let source = pattern.as_str().ok_or_else(invalid)?.to_owned();
     let translated = jsonschema_regex::to_rust_regex(&source).map_err(|()| invalid())?;
     let build = |steps| {
-        let built = fancy_regex::RegexBuilder::new(&translated).backtrack_limit(steps).build();
+        let built = fancy_regex::RegexBuilder::new(&translated)
+            .backtrack_limit(steps)
+            .build();
         built.map_err(|_| invalid())
     };
     let (short, long) = (build(SHORT_MATCH_STEPS)?, build(LONG_MATCH_STEPS)?);
-    Ok(Box::new(Pattern { source, short, long }))
+    Ok(Box::new(Pattern {
+        source,
+        short,
+        long,
+    }))
 }
 
 impl<'i> Keyword<'i, Tree> for Pattern {
     fn validate(&self, node: Node<'i>) -> Result<(), ValidationError<'i>> {
         let message = || format!("must match the pattern \"{}\"", self.source);
-        if self.is_valid(node) { Ok(()) } else { Err(ValidationError::custom(message())) }
+        if self.is_valid(node) {
+            Ok(())
+        } else {
+            Err(ValidationError::custom(message()))
+        }
     }
 
     fn is_valid(&self, node: Node<'i>) -> bool {
-        let Json::String(text) = node.value else { return true };
+        let Json::String(text) = node.value else {
+            return true;
+        };
         let text = text.as_ref();
         self.short.is_match(text).unwrap_or_else(|_| {
             let count = &node.spent.long_matches;

@@ -25,6 +25,8 @@ mod schema;
 mod shape;
 #[cfg(test)]
 mod suite;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use directives::{

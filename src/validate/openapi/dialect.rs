@@ -58,7 +58,13 @@ const SINGLE: [&str; 11] = [
     "unevaluatedItems",
     "unevaluatedProperties",
 ];
-const NAMED: [&str; 5] = ["$defs", "definitions", "dependentSchemas", "patternProperties", "properties"];
+const NAMED: [&str; 5] = [
+    "$defs",
+    "definitions",
+    "dependentSchemas",
+    "patternProperties",
+    "properties",
+];
 const LISTED: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 
 /// Turns a schema of a document, and all below it, into the validator's draft; `original` is the document as written.
@@ -82,14 +88,33 @@ pub(super) fn convert(
         }
     }
     for name in NAMED {
-        for (key, below) in object.get_mut(name).and_then(Value::as_object_mut).into_iter().flatten() {
-            convert(below, version, original, &format!("{pointer}/{name}/{}", escape(key)))?;
+        for (key, below) in object
+            .get_mut(name)
+            .and_then(Value::as_object_mut)
+            .into_iter()
+            .flatten()
+        {
+            convert(
+                below,
+                version,
+                original,
+                &format!("{pointer}/{name}/{}", escape(key)),
+            )?;
         }
     }
     for name in LISTED {
-        let list = object.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten();
+        let list = object
+            .get_mut(name)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten();
         for (index, below) in list.enumerate() {
-            convert(below, version, original, &format!("{pointer}/{name}/{index}"))?;
+            convert(
+                below,
+                version,
+                original,
+                &format!("{pointer}/{name}/{index}"),
+            )?;
         }
     }
     bound_integers(object);
@@ -98,9 +123,10 @@ pub(super) fn convert(
         return convert_30(schema, pointer);
     }
     match object.get("$schema").and_then(Value::as_str) {
-        Some(dialect) if !is_known_dialect(dialect) => {
-            Err(Invalid::at(format!("{pointer}/$schema"), "unsupported dialect"))
-        }
+        Some(dialect) if !is_known_dialect(dialect) => Err(Invalid::at(
+            format!("{pointer}/$schema"),
+            "unsupported dialect",
+        )),
         _ => {
             object.remove("$schema");
             Ok(())
@@ -134,7 +160,8 @@ fn bound_integers(object: &mut Map<String, Value>) {
 fn forget_read_only(object: &mut Map<String, Value>, original: &Value) {
     let is_read_only = |schema: &Value| {
         let referenced = schema.get("$ref").and_then(Value::as_str);
-        let target = referenced.and_then(|reference| original.pointer(reference.strip_prefix('#')?));
+        let target =
+            referenced.and_then(|reference| original.pointer(reference.strip_prefix('#')?));
         target.unwrap_or(schema).get("readOnly") == Some(&Value::Bool(true))
     };
     let read_only: Vec<String> = object
@@ -149,13 +176,19 @@ fn forget_read_only(object: &mut Map<String, Value>, original: &Value) {
         required.retain(|name| !read_only.iter().any(|read_only| name == read_only));
         !required.is_empty()
     };
-    if object.get_mut("required").and_then(Value::as_array_mut).is_some_and(|list| !is_left(list)) {
+    if object
+        .get_mut("required")
+        .and_then(Value::as_array_mut)
+        .is_some_and(|list| !is_left(list))
+    {
         object.remove("required");
     }
 }
 
 fn convert_30(schema: &mut Value, pointer: &str) -> Result<(), Invalid> {
-    let Value::Object(object) = schema else { return Ok(()) };
+    let Value::Object(object) = schema else {
+        return Ok(());
+    };
     if object.contains_key("$ref") {
         return Ok(());
     }
@@ -190,8 +223,14 @@ mod tests {
     #[test]
     fn openapi_3_0_becomes_draft_4() {
         for (given, expected) in [
-            (r#"{"type":"string","nullable":true}"#, r#"{"type":["string","null"]}"#),
-            (r#"{"type":"string","nullable":false}"#, r#"{"type":"string"}"#),
+            (
+                r#"{"type":"string","nullable":true}"#,
+                r#"{"type":["string","null"]}"#,
+            ),
+            (
+                r#"{"type":"string","nullable":false}"#,
+                r#"{"type":"string"}"#,
+            ),
             (
                 r#"{"type":"string","enum":["a"],"nullable":true}"#,
                 r#"{"anyOf":[{"type":"null"},{"type":"string","enum":["a"]}]}"#,
@@ -208,8 +247,14 @@ mod tests {
                 r##"{"required":["id","ref","name"],"properties":{"id":{"readOnly":true},"ref":{"$ref":"#/components/schemas/Id"},"name":{}}}"##,
                 r##"{"required":["name"],"properties":{"id":{"readOnly":true},"ref":{"$ref":"#/components/schemas/Id"},"name":{}}}"##,
             ),
-            (r#"{"required":["id"],"properties":{"id":{"readOnly":true}}}"#, r#"{"properties":{"id":{"readOnly":true}}}"#),
-            (r#"{"properties":{"nullable":{"type":"string"},"if":{}}}"#, r#"{"properties":{"nullable":{"type":"string"},"if":{}}}"#),
+            (
+                r#"{"required":["id"],"properties":{"id":{"readOnly":true}}}"#,
+                r#"{"properties":{"id":{"readOnly":true}}}"#,
+            ),
+            (
+                r#"{"properties":{"nullable":{"type":"string"},"if":{}}}"#,
+                r#"{"properties":{"nullable":{"type":"string"},"if":{}}}"#,
+            ),
         ] {
             let expected: Value = serde_json::from_str(expected).unwrap();
             assert_eq!(converted(Version::V30, given), Ok(expected), "{given}");
@@ -219,13 +264,25 @@ mod tests {
     #[test]
     fn what_a_version_does_not_know_is_named() {
         for (version, given, pointer) in [
-            (Version::V30, r#"{"properties":{"a":{"const":1}}}"#, "/s/properties/a/const"),
+            (
+                Version::V30,
+                r#"{"properties":{"a":{"const":1}}}"#,
+                "/s/properties/a/const",
+            ),
             (Version::V30, r#"{"allOf":[{"if":{}}]}"#, "/s/allOf/0/if"),
             (Version::V30, "true", "/s"),
-            (Version::V31, r#"{"$schema":"http://json-schema.org/draft-07/schema#"}"#, "/s/$schema"),
+            (
+                Version::V31,
+                r#"{"$schema":"http://json-schema.org/draft-07/schema#"}"#,
+                "/s/$schema",
+            ),
             (Version::V31, r#"{"items":[]}"#, "/s/items"),
         ] {
-            assert_eq!(converted(version, given).unwrap_err().pointer, pointer, "{given}");
+            assert_eq!(
+                converted(version, given).unwrap_err().pointer,
+                pointer,
+                "{given}"
+            );
         }
     }
 }

@@ -17,7 +17,9 @@ use crate::validate::shape::Shape;
 use crate::validate::tree::Tree;
 
 const DOCUMENT_URI: &str = "file:///openapi";
-const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+const METHODS: [&str; 8] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+];
 
 /// A path template of a document with its operations, by upper-case method.
 #[derive(Debug)]
@@ -35,13 +37,19 @@ pub(super) fn read(text: &[u8]) -> Result<Value, Invalid> {
     let text = std::str::from_utf8(text).map_err(|error| Invalid::at("", error.to_string()))?;
     serde_saphyr::from_str(text).map_err(|error| {
         let reason = error.to_string();
-        Invalid::at("", format!("not YAML: {}", reason.lines().next().unwrap_or_default()))
+        Invalid::at(
+            "",
+            format!("not YAML: {}", reason.lines().next().unwrap_or_default()),
+        )
     })
 }
 
 /// The document's version, or why it cannot be used.
 pub(super) fn version(document: &Value) -> Result<Version, Invalid> {
-    let version = document.get("openapi").and_then(Value::as_str).unwrap_or_default();
+    let version = document
+        .get("openapi")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let found = match version.splitn(3, '.').collect::<Vec<_>>().as_slice() {
         ["3", "0", ..] => Version::V30,
         ["3", "1", ..] => Version::V31,
@@ -58,19 +66,32 @@ pub(super) fn version(document: &Value) -> Result<Version, Invalid> {
 /// The path of the first server, without a slash at its end; empty when there is none.
 pub(super) fn base_path(document: &Value) -> String {
     let server = document.pointer("/servers/0");
-    let url = server.and_then(|server| server.get("url")?.as_str()).unwrap_or_default();
+    let url = server
+        .and_then(|server| server.get("url")?.as_str())
+        .unwrap_or_default();
     let mut url = url.to_owned();
     let variables = server.and_then(|server| server.get("variables")?.as_object());
     for (name, variable) in variables.into_iter().flatten() {
-        let default = variable.get("default").and_then(Value::as_str).unwrap_or_default();
+        let default = variable
+            .get("default")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         url = url.replace(&format!("{{{name}}}"), default);
     }
     let path = match url.split_once("://") {
         Some((_, behind)) => behind.split_once('/').map_or("", |(_, path)| path),
         None => url.trim_start_matches('/'),
     };
-    let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
-    if path.is_empty() { String::new() } else { format!("/{path}") }
+    let path = path
+        .split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('/');
+    if path.is_empty() {
+        String::new()
+    } else {
+        format!("/{path}")
+    }
 }
 
 /// All paths and operations of a document.
@@ -80,10 +101,17 @@ pub(super) fn paths(
     ignores_servers: bool,
 ) -> Result<Vec<PathItem>, Invalid> {
     let original = document.clone();
-    Converter { version, original: &original }.document(&mut document)?;
+    Converter {
+        version,
+        original: &original,
+    }
+    .document(&mut document)?;
     let registry = Registry::new()
         .draft(version.draft())
-        .add(DOCUMENT_URI, version.draft().create_resource(document.clone()))
+        .add(
+            DOCUMENT_URI,
+            version.draft().create_resource(document.clone()),
+        )
         .and_then(|registry| registry.prepare())
         .map_err(|error| Invalid::at("", error.to_string()))?;
     let reader = Reader {
@@ -111,9 +139,15 @@ struct Converter<'d> {
 impl Converter<'_> {
     fn document(&self, document: &mut Value) -> Result<(), Invalid> {
         self.each(document.get_mut("paths"), "/paths", Self::path_item)?;
-        let Some(components) = document.get_mut("components") else { return Ok(()) };
+        let Some(components) = document.get_mut("components") else {
+            return Ok(());
+        };
         let mut part = |name: &str, convert| {
-            self.each(components.get_mut(name), &format!("/components/{name}"), convert)
+            self.each(
+                components.get_mut(name),
+                &format!("/components/{name}"),
+                convert,
+            )
         };
         part("parameters", Self::parameter)?;
         part("requestBodies", Self::body)?;
@@ -138,7 +172,9 @@ impl Converter<'_> {
         self.parameters(item, pointer)?;
         for method in METHODS {
             let pointer = format!("{pointer}/{method}");
-            let Some(operation) = item.get_mut(method) else { continue };
+            let Some(operation) = item.get_mut(method) else {
+                continue;
+            };
             self.parameters(operation, &pointer)?;
             if let Some(body) = operation.get_mut("requestBody") {
                 self.body(body, &format!("{pointer}/requestBody"))?;
@@ -161,7 +197,11 @@ impl Converter<'_> {
     }
 
     fn body(&self, body: &mut Value, pointer: &str) -> Result<(), Invalid> {
-        self.each(body.get_mut("content"), &format!("{pointer}/content"), Self::media_type)
+        self.each(
+            body.get_mut("content"),
+            &format!("{pointer}/content"),
+            Self::media_type,
+        )
     }
 
     fn media_type(&self, media_type: &mut Value, pointer: &str) -> Result<(), Invalid> {
@@ -208,11 +248,15 @@ impl<'d> Reader<'d> {
             let target = reference.strip_prefix('#').map(percent_decoded);
             let target = target.and_then(|target| Some((self.document.pointer(&target)?, target)));
             (node, pointer) = target.ok_or_else(|| {
-                let reason = format!("the reference \"{reference}\" leads to nothing in the document");
+                let reason =
+                    format!("the reference to \"{reference}\" leads to nothing in the document");
                 Invalid::at(format!("{pointer}/$ref"), reason)
             })?;
         }
-        Err(Invalid::at(format!("{pointer}/$ref"), "references lead in a circle"))
+        Err(Invalid::at(
+            format!("{pointer}/$ref"),
+            "references lead in a circle",
+        ))
     }
 
     fn path_item(&self, template: &str, item: &'d Value) -> Result<PathItem, Invalid> {
@@ -221,11 +265,16 @@ impl<'d> Reader<'d> {
         let shared = self.parameters(item, &pointer)?;
         let mut operations = Vec::new();
         for method in METHODS {
-            let Some(operation) = item.get(method) else { continue };
+            let Some(operation) = item.get(method) else {
+                continue;
+            };
             let read = self.operation(operation, &format!("{pointer}/{method}"), &shared)?;
             operations.push((method.to_ascii_uppercase(), read));
         }
-        Ok(PathItem { template: template.to_owned(), operations })
+        Ok(PathItem {
+            template: template.to_owned(),
+            operations,
+        })
     }
 
     fn refuse_servers(&self, node: &Value, pointer: &str) -> Result<(), Invalid> {
@@ -250,17 +299,25 @@ impl<'d> Reader<'d> {
             }
         }
         let body = operation.get("requestBody");
-        let body = body.map(|body| self.body(body, &format!("{pointer}/requestBody"))).transpose()?;
+        let body = body
+            .map(|body| self.body(body, &format!("{pointer}/requestBody")))
+            .transpose()?;
         Ok(Operation { parameters, body })
     }
 
     fn parameters(&self, holder: &'d Value, pointer: &str) -> Result<Vec<Parameter>, Invalid> {
         let mut read: Vec<Parameter> = Vec::new();
-        let list = holder.get("parameters").and_then(Value::as_array).into_iter().flatten();
+        let list = holder
+            .get("parameters")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         for (index, parameter) in list.enumerate() {
             let written = format!("{pointer}/parameters/{index}");
             let (parameter, pointer) = self.resolve(parameter, &written)?;
-            let Some(parameter) = self.parameter(parameter, &pointer)? else { continue };
+            let Some(parameter) = self.parameter(parameter, &pointer)? else {
+                continue;
+            };
             if read.iter().any(|other| other.is_same_as(&parameter)) {
                 return Err(Invalid::at(written, "the parameter is there already"));
             }
@@ -274,7 +331,9 @@ impl<'d> Reader<'d> {
         let text = |name: &str| node.get(name).and_then(Value::as_str);
         let wrong = |name: &str| Invalid::at(format!("{pointer}/{name}"), "unsupported value");
         let name = text("name").ok_or_else(|| wrong("name"))?;
-        let place = text("in").and_then(Place::parse).ok_or_else(|| wrong("in"))?;
+        let place = text("in")
+            .and_then(Place::parse)
+            .ok_or_else(|| wrong("in"))?;
         let described_elsewhere = ["accept", "content-type", "authorization"];
         if place == Place::Header && described_elsewhere.contains(&&*name.to_ascii_lowercase()) {
             return Ok(None);
@@ -296,7 +355,9 @@ impl<'d> Reader<'d> {
 
     fn parameter_content(&self, node: &'d Value, pointer: &str) -> Result<Content, Invalid> {
         if let Some(schema) = node.get("schema") {
-            return Ok(Content::Styled(self.schema(schema, &format!("{pointer}/schema"))?));
+            return Ok(Content::Styled(
+                self.schema(schema, &format!("{pointer}/schema"))?,
+            ));
         }
         let Some(content) = node.get("content").and_then(Value::as_object) else {
             return Ok(Content::Any);
@@ -308,10 +369,15 @@ impl<'d> Reader<'d> {
         };
         let pointer = format!("{pointer}/{}", escape(name));
         if !MediaType::parse(name).is_some_and(|media_type| media_type.is_json()) {
-            return Err(Invalid::at(pointer, "parameters of this media type are not supported"));
+            return Err(Invalid::at(
+                pointer,
+                "parameters of this media type are not supported",
+            ));
         }
         match media_type.get("schema") {
-            Some(schema) => Ok(Content::Json(self.schema(schema, &format!("{pointer}/schema"))?)),
+            Some(schema) => Ok(Content::Json(
+                self.schema(schema, &format!("{pointer}/schema"))?,
+            )),
             None => Ok(Content::Any),
         }
     }
@@ -320,19 +386,25 @@ impl<'d> Reader<'d> {
         let (node, pointer) = self.resolve(node, pointer)?;
         let required = node.get("required") == Some(&Value::Bool(true));
         let mut media_types = Vec::new();
-        for (name, media_type) in
-            node.get("content").and_then(Value::as_object).into_iter().flatten()
+        for (name, media_type) in node
+            .get("content")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
         {
             let pointer = format!("{pointer}/content/{}", escape(name));
-            let parsed = MediaType::parse(name)
-                .ok_or_else(|| Invalid::at(&*pointer, "not a media type"))?;
+            let parsed =
+                MediaType::parse(name).ok_or_else(|| Invalid::at(&*pointer, "not a media type"))?;
             let schema = media_type.get("schema");
             let schema = schema.map(|schema| self.schema(schema, &format!("{pointer}/schema")));
             let schema = schema.transpose()?;
             self.refuse_form_parts(&parsed, media_type, schema.as_deref(), &pointer)?;
             media_types.push((parsed, schema));
         }
-        Ok(RequestBody { required, media_types })
+        Ok(RequestBody {
+            required,
+            media_types,
+        })
     }
 
     /// Refuses what is not done with forms: styles of single fields, and structures in urlencoded ones.
@@ -346,17 +418,26 @@ impl<'d> Reader<'d> {
         if !media_type.is_form() {
             return Ok(());
         }
-        let fields = node.get("encoding").and_then(Value::as_object).into_iter().flatten();
+        let fields = node
+            .get("encoding")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten();
         for (field, encoding) in fields {
-            let is_default = |name: &str, value: Value| encoding.get(name).is_none_or(|v| *v == value);
+            let is_default =
+                |name: &str, value: Value| encoding.get(name).is_none_or(|v| *v == value);
             if !(is_default("style", json!("form")) && is_default("explode", json!(true))) {
                 let pointer = format!("{pointer}/encoding/{}", escape(field));
-                return Err(Invalid::at(pointer, "styles of form fields are not supported"));
+                return Err(Invalid::at(
+                    pointer,
+                    "styles of form fields are not supported",
+                ));
             }
         }
         match schema.and_then(|schema| schema.shape().structured_property()) {
             Some(field) if media_type.is_urlencoded() => {
-                let reason = format!("the object \"{field}\" in a urlencoded form is not supported");
+                let reason =
+                    format!("the object \"{field}\" in a urlencoded form is not supported");
                 Err(Invalid::at(format!("{pointer}/schema"), reason))
             }
             _ => Ok(()),
@@ -386,14 +467,18 @@ impl<'d> Reader<'d> {
         let compiled = Schema::of_document(options, self.version.draft(), &reference, shape)
             .map_err(|error| Invalid::at(pointer, error.reason))?;
         let compiled = Arc::new(compiled);
-        self.schemas.borrow_mut().insert(target, Arc::clone(&compiled));
+        self.schemas
+            .borrow_mut()
+            .insert(target, Arc::clone(&compiled));
         Ok(compiled)
     }
 }
 
 fn is_base64(text: &str) -> bool {
     use base64::Engine;
-    base64::engine::general_purpose::STANDARD.decode(text).is_ok()
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .is_ok()
 }
 
 fn percent_decoded(text: &str) -> String {

@@ -51,7 +51,10 @@ impl Router {
         }
         let mut sorted = names.clone();
         sorted.sort_unstable();
-        if sorted.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
+        if sorted
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a == b))
+        {
             return Err("a parameter is named twice".to_owned());
         }
         match self.nodes.get_mut(at) {
@@ -64,7 +67,9 @@ impl Router {
     /// The node behind a segment, made when it is not there.
     fn step(&mut self, at: usize, segment: Vec<Piece>) -> usize {
         let next = self.nodes.len();
-        let Some(node) = self.nodes.get_mut(at) else { return at };
+        let Some(node) = self.nodes.get_mut(at) else {
+            return at;
+        };
         let found = match segment.as_slice() {
             [] => *node.literals.entry(Box::default()).or_insert(next),
             [Piece::Literal(literal)] => *node.literals.entry(literal.clone()).or_insert(next),
@@ -73,7 +78,8 @@ impl Router {
                 Some((_, found)) => *found,
                 None => {
                     node.mixed.push((segment, next));
-                    node.mixed.sort_by_key(|(pieces, _)| std::cmp::Reverse(literal_bytes(pieces)));
+                    node.mixed
+                        .sort_by_key(|(pieces, _)| std::cmp::Reverse(literal_bytes(pieces)));
                     next
                 }
             },
@@ -111,7 +117,9 @@ impl Router {
         values: &mut Vec<&'a [u8]>,
     ) -> Option<usize> {
         let node = self.nodes.get(at)?;
-        let Some((segment, rest)) = rest.split_first() else { return node.template };
+        let Some((segment, rest)) = rest.split_first() else {
+            return node.template;
+        };
         if let Some(next) = node.literals.get(&*percent_decode(segment, false)) {
             if let Some(found) = self.descend(*next, rest, values) {
                 return Some(found);
@@ -180,7 +188,9 @@ fn match_pieces<'a>(pieces: &[Piece], segment: &'a [u8], values: &mut Vec<&'a [u
         match pieces {
             [] => return rest.is_empty(),
             [Piece::Literal(literal), tail @ ..] => {
-                let Some(behind) = rest.strip_prefix(&**literal) else { return false };
+                let Some(behind) = rest.strip_prefix(&**literal) else {
+                    return false;
+                };
                 (rest, pieces) = (behind, tail);
             }
             [Piece::Parameter] => {
@@ -188,13 +198,20 @@ fn match_pieces<'a>(pieces: &[Piece], segment: &'a [u8], values: &mut Vec<&'a [u
                 return !rest.is_empty();
             }
             [Piece::Parameter, Piece::Literal(literal)] => {
-                let Some(value) = rest.strip_suffix(&**literal) else { return false };
+                let Some(value) = rest.strip_suffix(&**literal) else {
+                    return false;
+                };
                 values.push(value);
                 return !value.is_empty();
             }
             [Piece::Parameter, tail @ ..] => {
-                let [Piece::Literal(literal), ..] = tail else { return false };
-                let found = rest.windows(literal.len()).skip(1).position(|part| *part == **literal);
+                let [Piece::Literal(literal), ..] = tail else {
+                    return false;
+                };
+                let found = rest
+                    .windows(literal.len())
+                    .skip(1)
+                    .position(|part| *part == **literal);
                 let Some(before) = found else { return false };
                 let (value, behind) = rest.split_at(before + 1);
                 values.push(value);
@@ -207,11 +224,19 @@ fn match_pieces<'a>(pieces: &[Piece], segment: &'a [u8], values: &mut Vec<&'a [u
 /// The segments of a path, without empty and dot segments; an empty last one stands for a slash at the end.
 pub(super) fn segments(path: &[u8]) -> Vec<&[u8]> {
     let mut found: Vec<&[u8]> = Vec::new();
-    let mut parts = path.strip_prefix(b"/").unwrap_or(path).split(|byte| *byte == b'/').peekable();
+    let mut parts = path
+        .strip_prefix(b"/")
+        .unwrap_or(path)
+        .split(|byte| *byte == b'/')
+        .peekable();
     while let Some(part) = parts.next() {
         let is_last = parts.peek().is_none();
         let is_dots = part.len() <= "%2e%2e".len() && matches!(part.first(), Some(b'.' | b'%'));
-        let decoded = if is_dots { percent_decode(part, false) } else { part.into() };
+        let decoded = if is_dots {
+            percent_decode(part, false)
+        } else {
+            part.into()
+        };
         match &*decoded {
             b".." => {
                 found.pop();
@@ -260,7 +285,13 @@ mod tests {
     fn a_path_is_of_the_most_concrete_template() {
         let router = router();
         let matched = |template: usize, values: &[&'static str]| {
-            Some((template, values.iter().map(|value| value.as_bytes()).collect::<Vec<_>>()))
+            Some((
+                template,
+                values
+                    .iter()
+                    .map(|value| value.as_bytes())
+                    .collect::<Vec<_>>(),
+            ))
         };
         for (path, expected) in [
             ("/", matched(0, &[])),
@@ -290,14 +321,23 @@ mod tests {
             ("/a/1/c/", None),
             ("/users/7/posts/1", None),
         ] {
-            let found = router.find(path.as_bytes()).map(|found| (found.template, found.values));
+            let found = router
+                .find(path.as_bytes())
+                .map(|found| (found.template, found.values));
             assert_eq!(found, expected, "{path}");
         }
     }
 
     #[test]
     fn templates_that_cannot_be_told_apart_are_refused() {
-        for bad in ["/users/{name}", "/x/{a}{b}", "/x/{a", "/x/a}", "/x/{}", "/x/{a}/{a}"] {
+        for bad in [
+            "/users/{name}",
+            "/x/{a}{b}",
+            "/x/{a",
+            "/x/a}",
+            "/x/{}",
+            "/x/{a}/{a}",
+        ] {
             assert!(router().add(bad, 99).is_err(), "{bad}");
         }
     }

@@ -60,8 +60,14 @@ impl<'a, H: RequestHead> Inputs<'a, H> {
         path: &'a [(&'a str, &'a [u8])],
         parameters: &[Parameter],
     ) -> Self {
-        let in_query = parameters.iter().any(|parameter| parameter.place == Place::Query);
-        let query = if in_query { decode::pairs(head.query()).collect() } else { Vec::new() };
+        let in_query = parameters
+            .iter()
+            .any(|parameter| parameter.place == Place::Query);
+        let query = if in_query {
+            decode::pairs(head.query()).collect()
+        } else {
+            Vec::new()
+        };
         Self { head, query, path }
     }
 }
@@ -84,9 +90,9 @@ impl Parameter {
         explode: bool,
     ) -> Result<Self, String> {
         let header = match place {
-            Place::Header => {
-                Some(HeaderName::parse(name).ok_or_else(|| format!("invalid header name \"{name}\""))?)
-            }
+            Place::Header => Some(
+                HeaderName::parse(name).ok_or_else(|| format!("invalid header name \"{name}\""))?,
+            ),
             Place::Cookie => HeaderName::parse("cookie"),
             Place::Query | Place::Path => None,
         };
@@ -94,13 +100,25 @@ impl Parameter {
             return Err("invalid parameter name \"\"".to_owned());
         }
         if let Content::Styled(schema) = &content {
-            let is_object = schema.shape().readings().any(|reading| reading == Reading::Object);
+            let is_object = schema
+                .shape()
+                .readings()
+                .any(|reading| reading == Reading::Object);
             if style == Style::DeepObject && !is_object {
                 return Err("style \"deepObject\" requires a schema of type \"object\"".to_owned());
             }
         }
         let name = name.to_owned();
-        Ok(Self { name, place, required, content, style, explode, allow_empty: false, header })
+        Ok(Self {
+            name,
+            place,
+            required,
+            content,
+            style,
+            explode,
+            allow_empty: false,
+            header,
+        })
     }
 
     /// True when both name the same place of a request.
@@ -113,7 +131,10 @@ impl Parameter {
     }
 
     fn origin(&self) -> Origin<'_> {
-        Origin { location: self.place.as_str(), name: Some(&self.name) }
+        Origin {
+            location: self.place.as_str(),
+            name: Some(&self.name),
+        }
     }
 
     /// Adds what is wrong with the parameter; one fault without its text when the client is told nothing.
@@ -149,13 +170,17 @@ impl Parameter {
             }
             Content::Styled(schema) => schema.shape(),
         };
-        self.conclude(detailed, faults, shape.readings().map(|reading| {
-            let is_scalar = matches!(reading, Reading::Typed | Reading::Text);
-            if repeated && is_scalar {
-                return Err(Misread::Repeated);
-            }
-            self.reader(shape, reading).one(raw, &self.name)
-        }));
+        self.conclude(
+            detailed,
+            faults,
+            shape.readings().map(|reading| {
+                let is_scalar = matches!(reading, Reading::Typed | Reading::Text);
+                if repeated && is_scalar {
+                    return Err(Misread::Repeated);
+                }
+                self.reader(shape, reading).one(raw, &self.name)
+            }),
+        );
     }
 
     fn reader<'s>(&self, shape: &'s Shape, reading: Reading) -> Reader<'s> {
@@ -163,18 +188,30 @@ impl Parameter {
             percent: self.place != Place::Header,
             plus_is_space: self.place == Place::Query,
         };
-        Reader { style: self.style, explode: self.explode, shape, reading, decoding }
+        Reader {
+            style: self.style,
+            explode: self.explode,
+            shape,
+            reading,
+            decoding,
+        }
     }
 
     fn check_query(&self, pairs: &[Pair<'_>], detailed: bool, faults: &mut Vec<Fault>) {
-        let mut own = pairs.iter().filter(|pair| *pair.name == *self.name.as_bytes());
+        let mut own = pairs
+            .iter()
+            .filter(|pair| *pair.name == *self.name.as_bytes());
         let schema = match &self.content {
             Content::Styled(schema) => schema,
             Content::Any => {
-                return if own.next().is_none() { self.absent(faults) };
+                return if own.next().is_none() {
+                    self.absent(faults)
+                };
             }
             Content::Json(schema) => {
-                let Some(first) = own.next() else { return self.absent(faults) };
+                let Some(first) = own.next() else {
+                    return self.absent(faults);
+                };
                 if own.next().is_some() {
                     return faults.push(self.origin().fault("style", Misread::Repeated.message()));
                 }
@@ -203,7 +240,9 @@ impl Parameter {
         faults: &mut Vec<Fault>,
         readings: impl Iterator<Item = Result<Json<'a>, Misread>>,
     ) {
-        let Content::Styled(schema) = &self.content else { return };
+        let Content::Styled(schema) = &self.content else {
+            return;
+        };
         let mut first = None;
         for reading in readings {
             match &reading {
@@ -217,7 +256,10 @@ impl Parameter {
         match first {
             Some(Ok(value)) if detailed => faults.extend(schema.faults(&value, &self.origin())),
             Some(Err(misread)) => faults.push(self.origin().fault("style", misread.message())),
-            _ => faults.push(self.origin().fault("schema", "does not conform to the schema")),
+            _ => faults.push(
+                self.origin()
+                    .fault("schema", "does not conform to the schema"),
+            ),
         }
     }
 
@@ -226,7 +268,10 @@ impl Parameter {
             Err(_) => faults.push(self.origin().fault("content", "must be JSON")),
             Ok(value) if schema.is_valid(&value) => {}
             Ok(value) if detailed => faults.extend(schema.faults(&value, &self.origin())),
-            Ok(_) => faults.push(self.origin().fault("schema", "does not conform to the schema")),
+            Ok(_) => faults.push(
+                self.origin()
+                    .fault("schema", "does not conform to the schema"),
+            ),
         }
     }
 
@@ -237,13 +282,19 @@ impl Parameter {
     }
 
     fn find_header<'a, H: RequestHead>(&'a self, head: &'a H) -> Found<'a> {
-        let Some(name) = &self.header else { return Found::Nothing };
+        let Some(name) = &self.header else {
+            return Found::Nothing;
+        };
         joined(head.header_values(name), b",")
     }
 
     fn find_cookie<'a, H: RequestHead>(&'a self, head: &'a H) -> Found<'a> {
-        let Some(header) = &self.header else { return Found::Nothing };
-        let crumbs = head.header_values(header).flat_map(|line| line.split(|byte| *byte == b';'));
+        let Some(header) = &self.header else {
+            return Found::Nothing;
+        };
+        let crumbs = head
+            .header_values(header)
+            .flat_map(|line| line.split(|byte| *byte == b';'));
         let own = crumbs.filter_map(|crumb| {
             let (name, value) = decode::split_at_equals(crumb.trim_ascii());
             (name == self.name.as_bytes()).then_some(value)
@@ -256,8 +307,12 @@ impl Parameter {
 const DEFAULT_DEPTH: usize = 64;
 
 fn joined<'a>(mut values: impl Iterator<Item = &'a [u8]>, separator: &[u8]) -> Found<'a> {
-    let Some(first) = values.next() else { return Found::Nothing };
-    let Some(second) = values.next() else { return Found::One(Cow::Borrowed(first)) };
+    let Some(first) = values.next() else {
+        return Found::Nothing;
+    };
+    let Some(second) = values.next() else {
+        return Found::One(Cow::Borrowed(first));
+    };
     let mut all = [first, second].join(separator);
     for value in values {
         all.extend_from_slice(separator);

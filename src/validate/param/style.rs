@@ -127,14 +127,20 @@ impl Decoding {
     fn text(self, raw: &[u8]) -> Result<Cow<'_, str>, Misread> {
         let text = match self.percent {
             true => decode_text(raw, self.plus_is_space),
-            false => std::str::from_utf8(raw.trim_ascii()).ok().map(Cow::Borrowed),
+            false => std::str::from_utf8(raw.trim_ascii())
+                .ok()
+                .map(Cow::Borrowed),
         };
         text.ok_or(Misread::Encoding)
     }
 
     fn scalar<'a>(self, raw: &'a [u8], shape: &Shape, typed: bool) -> Result<Json<'a>, Misread> {
         let text = self.text(raw)?;
-        Ok(if typed { shape.scalar(text) } else { Json::String(text) })
+        Ok(if typed {
+            shape.scalar(text)
+        } else {
+            Json::String(text)
+        })
     }
 }
 
@@ -163,10 +169,14 @@ impl Reader<'_> {
         for pair in pairs {
             let (name, value) = pair?;
             let name = self.decoding.text(name)?;
-            let value = self.decoding.scalar(value, self.shape.property(&name), true)?;
+            let value = self
+                .decoding
+                .scalar(value, self.shape.property(&name), true)?;
             members.push((name, value));
         }
-        Members::new(members).map(Json::Object).ok_or(Misread::Repeated)
+        Members::new(members)
+            .map(Json::Object)
+            .ok_or(Misread::Repeated)
     }
 
     /// A value of `simple`, `label` or `matrix` style, or one `form` value, from its one text.
@@ -194,7 +204,12 @@ impl Reader<'_> {
                 let mut parts = parts();
                 self.object(std::iter::from_fn(move || {
                     let name = parts.next()?;
-                    Some(parts.next().map(|value| (name, value)).ok_or(Misread::Style))
+                    Some(
+                        parts
+                            .next()
+                            .map(|value| (name, value))
+                            .ok_or(Misread::Style),
+                    )
                 }))
             }
         }
@@ -223,8 +238,10 @@ impl Reader<'_> {
             (Reading::Object, Style::DeepObject, _) => self.deep_object(pairs, name),
             (Reading::Object, _, true) => self.exploded_object(pairs),
             _ => {
-                let mut values =
-                    pairs.iter().filter(|pair| *pair.name == *name.as_bytes()).map(|pair| pair.value);
+                let mut values = pairs
+                    .iter()
+                    .filter(|pair| *pair.name == *name.as_bytes())
+                    .map(|pair| pair.value);
                 let first = values.next()?;
                 if self.reading == Reading::Array && self.explode {
                     return Some(self.items(std::iter::once(first).chain(values)));
@@ -237,13 +254,12 @@ impl Reader<'_> {
         }
     }
 
-    fn deep_object<'a>(
-        &self,
-        pairs: &[Pair<'a>],
-        name: &str,
-    ) -> Option<Result<Json<'a>, Misread>> {
+    fn deep_object<'a>(&self, pairs: &[Pair<'a>], name: &str) -> Option<Result<Json<'a>, Misread>> {
         let property = |pair: &Pair<'a>| {
-            let inner = pair.name.strip_prefix(name.as_bytes())?.strip_prefix(b"[")?;
+            let inner = pair
+                .name
+                .strip_prefix(name.as_bytes())?
+                .strip_prefix(b"[")?;
             Some((inner.strip_suffix(b"]")?.to_vec(), pair.value))
         };
         self.gathered(pairs.iter().filter_map(property))
@@ -269,10 +285,14 @@ impl Reader<'_> {
             return None;
         }
         sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let members = sorted.chunk_by(|(a, _), (b, _)| a == b).map(|run| self.property(run));
+        let members = sorted
+            .chunk_by(|(a, _), (b, _)| a == b)
+            .map(|run| self.property(run));
         let members: Result<Vec<_>, _> = members.collect();
         Some(members.and_then(|members| {
-            Members::new(members).map(Json::Object).ok_or(Misread::Repeated)
+            Members::new(members)
+                .map(Json::Object)
+                .ok_or(Misread::Repeated)
         }))
     }
 
@@ -286,7 +306,9 @@ impl Reader<'_> {
         let value = if run.len() == 1 && !shape.allows_array() {
             self.decoding.scalar(first, shape, true)?
         } else {
-            let values = run.iter().map(|(_, value)| self.decoding.scalar(value, shape.items(), true));
+            let values = run
+                .iter()
+                .map(|(_, value)| self.decoding.scalar(value, shape.items(), true));
             Json::Array(values.collect::<Result<_, _>>()?)
         };
         Ok((Cow::Owned(name), value))
@@ -294,13 +316,21 @@ impl Reader<'_> {
 }
 
 fn named(part: &[u8]) -> Result<(&[u8], &[u8]), Misread> {
-    if part.contains(&b'=') { Ok(split_at_equals(part)) } else { Err(Misread::Style) }
+    if part.contains(&b'=') {
+        Ok(split_at_equals(part))
+    } else {
+        Err(Misread::Style)
+    }
 }
 
 /// The value of `NAME=VALUE`, when the name is the parameter's own.
 fn own_value<'a>(part: &'a [u8], name: &str) -> Result<&'a [u8], Misread> {
     let (own, value) = split_at_equals(part);
-    if *percent_decode(own, false) == *name.as_bytes() { Ok(value) } else { Err(Misread::Style) }
+    if *percent_decode(own, false) == *name.as_bytes() {
+        Ok(value)
+    } else {
+        Err(Misread::Style)
+    }
 }
 
 /// The parts of a text between separators; an empty text has none.
@@ -314,7 +344,11 @@ struct Split<'a> {
 
 impl<'a> Split<'a> {
     fn new(raw: &'a [u8], separator: &'static [u8], encoded: bool) -> Self {
-        Self { rest: Some(raw).filter(|raw| !raw.is_empty()), separator, encoded }
+        Self {
+            rest: Some(raw).filter(|raw| !raw.is_empty()),
+            separator,
+            encoded,
+        }
     }
 
     /// The length of a separator at the start of `rest`; 0 when there is none.
@@ -327,7 +361,9 @@ impl<'a> Split<'a> {
         if rest.starts_with(self.separator) {
             return self.separator.len();
         }
-        let found = spellings.iter().find(|spelling| self.encoded && rest.starts_with(spelling));
+        let found = spellings
+            .iter()
+            .find(|spelling| self.encoded && rest.starts_with(spelling));
         found.map_or(0, |spelling| spelling.len())
     }
 }
