@@ -93,7 +93,7 @@ impl<'a> Decimal<'a> {
         let rest = self
             .digits()
             .fold(0, |rest, byte| (rest * 10 + digit(byte)) % modulus);
-        (rest * power_of_ten(power.unsigned_abs(), modulus)) % modulus == 0
+        (rest * power_of_ten(power.unsigned_abs(), modulus)).is_multiple_of(modulus)
     }
 
     fn mantissa(&self) -> Option<u64> {

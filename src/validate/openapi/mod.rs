@@ -3,6 +3,7 @@
 //! Versions 3.0 and 3.1, JSON or YAML. The document is read and compiled with the configuration; what is not supported is
 //! named there. Of a request, path, method, parameters and body are checked; responses and security are not.
 
+mod convert;
 mod dialect;
 mod document;
 mod paths;
@@ -150,7 +151,7 @@ impl Api {
 
     /// The operation of a request. `path` is percent-encoded and without query.
     pub(super) fn find<'a>(&'a self, method: &[u8], path: &'a [u8]) -> Lookup<'a> {
-        let Some(matched) = self.router.find_below(&self.base, path) else {
+        let Some(matched) = self.router.find(&self.base, path) else {
             return if self.deny_unknown {
                 Lookup::NoPath
             } else {

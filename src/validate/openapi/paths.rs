@@ -90,19 +90,18 @@ impl Router {
         found
     }
 
-    /// The template of a request's path, percent-encoded and without query.
-    pub(super) fn find<'a>(&self, path: &'a [u8]) -> Option<Matched<'a>> {
-        self.find_below(&[], path)
-    }
-
-    /// The same for templates that are all below a base path.
-    pub(super) fn find_below<'a>(&self, base: &[Box<[u8]>], path: &'a [u8]) -> Option<Matched<'a>> {
+    /// The template of a request's path, percent-encoded and without query; templates are all below a base path.
+    pub(super) fn find<'a>(&self, base: &[Box<[u8]>], path: &'a [u8]) -> Option<Matched<'a>> {
         let segments = segments(path);
         let (start, rest) = segments.split_at_checked(base.len())?;
-        let same = |(base, given): (&Box<[u8]>, &&[u8])| {
+        let same = |base: &[u8], given: &[u8]| {
             *percent_decode(base, false) == *percent_decode(given, false)
         };
-        if !base.iter().zip(start).all(same) {
+        if !base
+            .iter()
+            .zip(start)
+            .all(|(base, given)| same(base, given))
+        {
             return None;
         }
         let mut values = Vec::new();
@@ -120,17 +119,17 @@ impl Router {
         let Some((segment, rest)) = rest.split_first() else {
             return node.template;
         };
-        if let Some(next) = node.literals.get(&*percent_decode(segment, false)) {
-            if let Some(found) = self.descend(*next, rest, values) {
-                return Some(found);
-            }
+        if let Some(next) = node.literals.get(&*percent_decode(segment, false))
+            && let Some(found) = self.descend(*next, rest, values)
+        {
+            return Some(found);
         }
         let kept = values.len();
         for (pieces, next) in &node.mixed {
-            if match_pieces(pieces, segment, values) {
-                if let Some(found) = self.descend(*next, rest, values) {
-                    return Some(found);
-                }
+            if match_pieces(pieces, segment, values)
+                && let Some(found) = self.descend(*next, rest, values)
+            {
+                return Some(found);
             }
             values.truncate(kept);
         }
@@ -322,7 +321,7 @@ mod tests {
             ("/users/7/posts/1", None),
         ] {
             let found = router
-                .find(path.as_bytes())
+                .find(&[], path.as_bytes())
                 .map(|found| (found.template, found.values));
             assert_eq!(found, expected, "{path}");
         }
@@ -346,8 +345,8 @@ mod tests {
         #[test]
         fn any_path_is_matched_or_not(path in "[/a-d.%2eE{}:]{0,24}", bytes: Vec<u8>) {
             let router = router();
-            let _ = router.find(&bytes);
-            if let Some(found) = router.find(path.as_bytes()) {
+            let _ = router.find(&[], &bytes);
+            if let Some(found) = router.find(&[], path.as_bytes()) {
                 let placeholders = TEMPLATES[found.template].matches('{').count();
                 proptest::prop_assert_eq!(found.values.len(), placeholders);
             }

@@ -551,7 +551,7 @@ fn what_is_not_supported_is_named() {
         ),
         (
             body(r#""application/json":{"schema":{"items":{"type":"text"}}}"#),
-            r#""/paths/~1a/post/requestBody/content/application~1json/schema/items/type": value is not valid under any of the schemas listed in the 'anyOf' keyword"#,
+            r#""/paths/~1a/post/requestBody/content/application~1json/schema/items": value is not valid under any of the schemas listed in the 'anyOf' keyword"#,
         ),
         (
             body(
