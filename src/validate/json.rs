@@ -285,9 +285,7 @@ impl<'a> Reader<'a> {
     /// Moves to the next quote, backslash or control character.
     fn plain(&mut self) -> Option<u8> {
         let rest = self.text.as_bytes().get(self.at..)?;
-        let length = rest
-            .iter()
-            .position(|byte| IS_SPECIAL[usize::from(*byte)])?;
+        let length = plain_length(rest)?;
         self.at += length;
         rest.get(length).copied()
     }
