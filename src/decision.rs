@@ -51,14 +51,7 @@ impl Refusal {
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
         let (headers, faults) = (Vec::new(), Vec::new());
-        Self {
-            policy,
-            reason,
-            status,
-            message: message.into(),
-            headers,
-            faults,
-        }
+        Self { policy, reason, status, message: message.into(), headers, faults }
     }
 
     /// The same refusal with one header more.

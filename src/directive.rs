@@ -27,10 +27,7 @@ pub struct DirectiveError {
 impl DirectiveError {
     /// An error of the directive that is being read.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            place: None,
-        }
+        Self { message: message.into(), place: None }
     }
 
     /// The same error, said of another directive than the one that is being read.
@@ -135,12 +132,7 @@ impl<'a> Words<'a> {
         place: Place,
         conf_prefix: &'a Path,
     ) -> Self {
-        Self {
-            name,
-            arguments,
-            place,
-            conf_prefix,
-        }
+        Self { name, arguments, place, conf_prefix }
     }
 
     /// The directive's name.
@@ -160,18 +152,12 @@ impl<'a> Words<'a> {
 
     /// The first word, or an error that says it is missing.
     pub fn first(&self) -> Result<&'a str, DirectiveError> {
-        self.arguments
-            .first()
-            .copied()
-            .ok_or_else(|| self.wrong_count())
+        self.arguments.first().copied().ok_or_else(|| self.wrong_count())
     }
 
     /// The second word, or an error that says it is missing.
     pub fn second(&self) -> Result<&'a str, DirectiveError> {
-        self.arguments
-            .get(1)
-            .copied()
-            .ok_or_else(|| self.wrong_count())
+        self.arguments.get(1).copied().ok_or_else(|| self.wrong_count())
     }
 
     /// True for `NAME off;`.
@@ -181,11 +167,7 @@ impl<'a> Words<'a> {
 
     /// The words from number `from` on (0 is the first behind the name) as `name`, `name=value`.
     pub fn parameters(&self, from: usize) -> impl Iterator<Item = Parameter<'a>> + use<'a> {
-        self.arguments
-            .get(from..)
-            .unwrap_or_default()
-            .iter()
-            .map(|word| Parameter::new(word))
+        self.arguments.get(from..).unwrap_or_default().iter().map(|word| Parameter::new(word))
     }
 
     /// A file name of the configuration as a path: relative ones start at nginx's configuration folder.
@@ -208,18 +190,12 @@ impl<'a> Words<'a> {
 
     /// `invalid value "V" in "x" directive`
     pub fn invalid(&self, value: &str) -> DirectiveError {
-        DirectiveError::new(format!(
-            "invalid value \"{value}\" in \"{}\" directive",
-            self.name
-        ))
+        DirectiveError::new(format!("invalid value \"{value}\" in \"{}\" directive", self.name))
     }
 
     /// `"x" must have "zone" parameter`
     pub fn missing(&self, parameter: &str) -> DirectiveError {
-        DirectiveError::new(format!(
-            "\"{}\" must have \"{parameter}\" parameter",
-            self.name
-        ))
+        DirectiveError::new(format!("\"{}\" must have \"{parameter}\" parameter", self.name))
     }
 
     /// Fills a slot that the level may have only once.
@@ -258,16 +234,8 @@ pub struct Parameter<'a> {
 impl<'a> Parameter<'a> {
     fn new(word: &'a str) -> Self {
         match word.split_once('=') {
-            Some((name, value)) => Self {
-                word,
-                name,
-                value: Some(value),
-            },
-            None => Self {
-                word,
-                name: word,
-                value: None,
-            },
+            Some((name, value)) => Self { word, name, value: Some(value) },
+            None => Self { word, name: word, value: None },
         }
     }
 
@@ -283,9 +251,7 @@ impl<'a> Parameter<'a> {
 
     /// The value, which may not be missing or empty.
     pub fn text(&self) -> Result<&'a str, DirectiveError> {
-        self.value
-            .filter(|value| !value.is_empty())
-            .ok_or_else(|| self.invalid())
+        self.value.filter(|value| !value.is_empty()).ok_or_else(|| self.invalid())
     }
 
     /// The value as `on` or `off`.
@@ -304,21 +270,13 @@ impl<'a> Parameter<'a> {
 
     /// Nothing for a bare word; an error when it has a value.
     pub fn bare(&self) -> Result<(), DirectiveError> {
-        if self.value.is_some() {
-            Err(self.invalid())
-        } else {
-            Ok(())
-        }
+        if self.value.is_some() { Err(self.invalid()) } else { Ok(()) }
     }
 
     /// The comma-separated names of the value, none of them empty.
     pub fn names(&self) -> Result<Vec<String>, DirectiveError> {
         let names: Vec<String> = self.text()?.split(',').map(str::to_owned).collect();
-        if names.iter().any(String::is_empty) {
-            Err(self.invalid())
-        } else {
-            Ok(names)
-        }
+        if names.iter().any(String::is_empty) { Err(self.invalid()) } else { Ok(names) }
     }
 
     /// Fills a slot that the directive may have only once.
@@ -360,9 +318,7 @@ pub fn parse_time(text: &str) -> Option<Duration> {
         return None;
     }
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Duration::from_millis(
-            parse_integer(text)?.checked_mul(1_000)?,
-        ));
+        return Some(Duration::from_millis(parse_integer(text)?.checked_mul(1_000)?));
     }
     let (mut rest, mut total_ms, mut next_unit) = (text, 0_u64, 0);
     while !rest.is_empty() {
@@ -427,11 +383,7 @@ mod tests {
             ("ms", None),
             ("-5s", None),
         ] {
-            assert_eq!(
-                parse_time(text),
-                expected_ms.map(Duration::from_millis),
-                "{text}"
-            );
+            assert_eq!(parse_time(text), expected_ms.map(Duration::from_millis), "{text}");
         }
     }
 
@@ -442,11 +394,7 @@ mod tests {
         let read: Vec<_> = words.parameters(0).map(|p| (p.name, p.value)).collect();
         assert_eq!(
             read,
-            [
-                ("schema", Some("{\"a\"=1}")),
-                ("required", None),
-                ("x", Some(""))
-            ]
+            [("schema", Some("{\"a\"=1}")), ("required", None), ("x", Some(""))]
         );
         assert_eq!(words.path("a.json"), Path::new("/etc/nginx/a.json"));
         assert_eq!(words.path("/b.json"), Path::new("/b.json"));
@@ -454,10 +402,7 @@ mod tests {
 
     #[test]
     fn an_error_keeps_the_first_place_it_was_given() {
-        let place = |line| Place {
-            file: "a.conf".into(),
-            line,
-        };
+        let place = |line| Place { file: "a.conf".into(), line };
         let error = DirectiveError::new("x").at(&place(3)).at(&place(9));
         assert_eq!(error.place(), Some(&place(3)));
     }

@@ -36,9 +36,7 @@ impl HeaderName {
 ///
 /// Source: `ngx_hash` in ngx_hash.h.
 pub fn hash_lowercase(name: &[u8]) -> usize {
-    name.iter().fold(0, |hash: usize, byte| {
-        hash.wrapping_mul(31).wrapping_add((*byte).into())
-    })
+    name.iter().fold(0, |hash: usize, byte| hash.wrapping_mul(31).wrapping_add((*byte).into()))
 }
 
 /// One header line.
@@ -65,9 +63,7 @@ pub trait RequestHead {
 
     /// The values of every header line with this name, in the order received.
     fn header_values<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        self.headers()
-            .filter(|header| name.matches(header))
-            .map(|header| header.value)
+        self.headers().filter(|header| name.matches(header)).map(|header| header.value)
     }
 }
 
@@ -86,11 +82,7 @@ pub(crate) mod testing {
     impl Written {
         pub(crate) fn new(method: &'static str, query: &str, headers: &[(&str, &str)]) -> Self {
             let lower = |(name, value): &(&str, &str)| (name.to_lowercase(), (*value).to_owned());
-            Self {
-                method,
-                query: query.to_owned(),
-                headers: headers.iter().map(lower).collect(),
-            }
+            Self { method, query: query.to_owned(), headers: headers.iter().map(lower).collect() }
         }
     }
 
@@ -120,16 +112,10 @@ mod tests {
 
     #[test]
     fn header_names_match_without_case_and_must_be_tokens() {
-        let request = Written::new(
-            "GET",
-            "",
-            &[("X-Api-Key", "a"), ("Accept", "b"), ("x-api-key", "c")],
-        );
+        let request =
+            Written::new("GET", "", &[("X-Api-Key", "a"), ("Accept", "b"), ("x-api-key", "c")]);
         let name = HeaderName::parse("X-API-KEY").unwrap();
-        assert_eq!(
-            request.header_values(&name).collect::<Vec<_>>(),
-            [b"a", b"c"]
-        );
+        assert_eq!(request.header_values(&name).collect::<Vec<_>>(), [b"a", b"c"]);
         for bad in ["", "a b", "a:b", "ä"] {
             assert_eq!(HeaderName::parse(bad), None, "{bad}");
         }

@@ -27,12 +27,7 @@ pub(super) enum Kind {
 impl MediaType {
     /// A type of a list, without parameters; `None` when it is none.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let text = text
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
+        let text = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let (main, sub) = text.split_once('/')?;
         let token = |part: &str| {
             part == "*"
@@ -42,10 +37,7 @@ impl MediaType {
                     })
         };
         let valid = token(main) && token(sub) && (main != "*" || sub == "*");
-        valid.then(|| Self {
-            main: main.to_owned(),
-            sub: sub.to_owned(),
-        })
+        valid.then(|| Self { main: main.to_owned(), sub: sub.to_owned() })
     }
 
     /// True for `application/json`.
@@ -100,19 +92,11 @@ impl<'a> BodyType<'a> {
                     .iter()
                     .all(|byte| byte.is_ascii_graphic() && !b"/,;=\"()<>@:\\[]?{}".contains(byte))
         };
-        (token(main) && token(sub)).then_some(Self {
-            main,
-            sub,
-            parameters,
-        })
+        (token(main) && token(sub)).then_some(Self { main, sub, parameters })
     }
 
     fn is_json(&self) -> bool {
-        let suffix = self
-            .sub
-            .len()
-            .checked_sub(b"+json".len())
-            .and_then(|at| self.sub.get(at..));
+        let suffix = self.sub.len().checked_sub(b"+json".len()).and_then(|at| self.sub.get(at..));
         self.main.eq_ignore_ascii_case(b"application")
             && (self.sub.eq_ignore_ascii_case(b"json")
                 || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json")))
@@ -143,9 +127,7 @@ impl<'a> BodyType<'a> {
 pub(super) fn parameter(mut parameters: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     loop {
         parameters = parameters.trim_ascii_start();
-        let equals = parameters
-            .iter()
-            .position(|byte| matches!(byte, b'=' | b';'))?;
+        let equals = parameters.iter().position(|byte| matches!(byte, b'=' | b';'))?;
         let (found, rest) = parameters.split_at(equals);
         let mut rest = rest;
         let mut value = Vec::new();
@@ -163,10 +145,7 @@ pub(super) fn parameter(mut parameters: &[u8], name: &[u8]) -> Option<Vec<u8>> {
 
 fn parameter_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     let Some(quoted) = text.strip_prefix(b"\"") else {
-        let end = text
-            .iter()
-            .position(|byte| *byte == b';')
-            .unwrap_or(text.len());
+        let end = text.iter().position(|byte| *byte == b';').unwrap_or(text.len());
         let (value, rest) = text.split_at(end);
         return (value.trim_ascii().to_vec(), rest);
     };
@@ -206,11 +185,7 @@ impl ContentHeaders {
         }
         let mut types = head.header_values(&self.content_type);
         let first = types.next()?;
-        if types.next().is_some() {
-            None
-        } else {
-            BodyType::parse(first)
-        }
+        if types.next().is_some() { None } else { BodyType::parse(first) }
     }
 }
 
@@ -223,22 +198,10 @@ mod tests {
     fn a_body_type_matches_by_its_essence() {
         for (listed, given, expected) in [
             ("application/json", "application/json", Some(4)),
-            (
-                "application/json",
-                "Application/JSON; charset=utf-8",
-                Some(4),
-            ),
-            (
-                "application/json",
-                "application/json;charset=\"utf-8\"",
-                Some(4),
-            ),
+            ("application/json", "Application/JSON; charset=utf-8", Some(4)),
+            ("application/json", "application/json;charset=\"utf-8\"", Some(4)),
             ("application/json", "application/problem+json", Some(3)),
-            (
-                "application/json",
-                "application/vnd.api+JSON ; a=b",
-                Some(3),
-            ),
+            ("application/json", "application/vnd.api+JSON ; a=b", Some(3)),
             ("application/json", "text/json", None),
             ("application/json", "application/jsonx", None),
             ("application/json", "application/+jsonx", None),
@@ -256,14 +219,8 @@ mod tests {
 
     #[test]
     fn what_is_no_media_type_names_nothing() {
-        for value in [
-            "",
-            "json",
-            "/json",
-            "application/",
-            "a b/c",
-            "application/json, text/plain",
-        ] {
+        for value in ["", "json", "/json", "application/", "a b/c", "application/json, text/plain"]
+        {
             assert_eq!(BodyType::parse(value.as_bytes()), None, "{value}");
         }
         for value in ["json", "*/json", "a/", "application/js on"] {
@@ -276,15 +233,9 @@ mod tests {
         let multipart = |boundary: &str| Some(Kind::Multipart(boundary.as_bytes().to_vec()));
         for (value, expected) in [
             ("application/json", Some(Kind::Json)),
-            (
-                "application/x-www-form-urlencoded;charset=utf-8",
-                Some(Kind::Form),
-            ),
+            ("application/x-www-form-urlencoded;charset=utf-8", Some(Kind::Form)),
             ("multipart/form-data; boundary=abc", multipart("abc")),
-            (
-                "multipart/form-data; charset=\"a;b\"; BOUNDARY=\"a\\\"b c\"",
-                multipart("a\"b c"),
-            ),
+            ("multipart/form-data; charset=\"a;b\"; BOUNDARY=\"a\\\"b c\"", multipart("a\"b c")),
             ("multipart/form-data", None),
             ("multipart/form-data; boundary=", None),
             ("multipart/mixed; boundary=a", Some(Kind::Other)),
@@ -301,14 +252,7 @@ mod tests {
             (vec![json], true),
             (vec![json, ("Content-Encoding", "Identity")], true),
             (vec![json, ("Content-Encoding", "gzip")], false),
-            (
-                vec![
-                    json,
-                    ("Content-Encoding", "identity"),
-                    ("Content-Encoding", "br"),
-                ],
-                false,
-            ),
+            (vec![json, ("Content-Encoding", "identity"), ("Content-Encoding", "br")], false),
             (vec![json, json], false),
             (vec![], false),
         ] {

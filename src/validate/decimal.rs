@@ -42,19 +42,9 @@ impl<'a> Decimal<'a> {
             whole = trim_end(whole);
         }
         if whole.is_empty() && fraction.is_empty() {
-            return Self {
-                negative: false,
-                whole,
-                fraction,
-                point: 0,
-            };
+            return Self { negative: false, whole, fraction, point: 0 };
         }
-        Self {
-            negative,
-            whole,
-            fraction,
-            point,
-        }
+        Self { negative, whole, fraction, point }
     }
 
     fn digits(&self) -> impl Iterator<Item = u8> {
@@ -90,17 +80,13 @@ impl<'a> Decimal<'a> {
         }
         let modulus = u128::from(modulus);
         let digit = |byte: u8| u128::from(byte.wrapping_sub(b'0'));
-        let rest = self
-            .digits()
-            .fold(0, |rest, byte| (rest * 10 + digit(byte)) % modulus);
+        let rest = self.digits().fold(0, |rest, byte| (rest * 10 + digit(byte)) % modulus);
         (rest * power_of_ten(power.unsigned_abs(), modulus)).is_multiple_of(modulus)
     }
 
     fn mantissa(&self) -> Option<u64> {
         self.digits().try_fold(0_u64, |number, byte| {
-            number
-                .checked_mul(10)?
-                .checked_add(u64::from(byte.wrapping_sub(b'0')))
+            number.checked_mul(10)?.checked_add(u64::from(byte.wrapping_sub(b'0')))
         })
     }
 }
@@ -116,10 +102,7 @@ impl Ord for Decimal<'_> {
         if by_sign.is_ne() || self.is_zero() {
             return by_sign;
         }
-        let size = self
-            .point
-            .cmp(&other.point)
-            .then_with(|| self.digits().cmp(other.digits()));
+        let size = self.point.cmp(&other.point).then_with(|| self.digits().cmp(other.digits()));
         if self.negative { size.reverse() } else { size }
     }
 }
@@ -156,11 +139,7 @@ fn trim_start(digits: &[u8]) -> &[u8] {
 }
 
 fn trim_end(digits: &[u8]) -> &[u8] {
-    let zeros = digits
-        .iter()
-        .rev()
-        .take_while(|digit| **digit == b'0')
-        .count();
+    let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
     digits.get(..digits.len() - zeros).unwrap_or_default()
 }
 
@@ -202,11 +181,7 @@ mod tests {
             ("9007199254740993", Ordering::Greater, "9007199254740992"),
             ("9007199254740993.0", Ordering::Greater, "9007199254740992"),
             ("0.30000000000000001", Ordering::Greater, "0.3"),
-            (
-                "18446744073709551617",
-                Ordering::Greater,
-                "18446744073709551615",
-            ),
+            ("18446744073709551617", Ordering::Greater, "18446744073709551615"),
             ("-2", Ordering::Less, "-1.5"),
             ("-1", Ordering::Less, "0"),
             ("1e-400", Ordering::Greater, "0"),
@@ -216,16 +191,8 @@ mod tests {
             ("102", Ordering::Greater, "10"),
             ("0.05", Ordering::Less, "0.5"),
         ] {
-            assert_eq!(
-                Decimal::parse(a).cmp(&Decimal::parse(b)),
-                expected,
-                "{a} {b}"
-            );
-            assert_eq!(
-                Decimal::parse(b).cmp(&Decimal::parse(a)),
-                expected.reverse(),
-                "{b} {a}"
-            );
+            assert_eq!(Decimal::parse(a).cmp(&Decimal::parse(b)), expected, "{a} {b}");
+            assert_eq!(Decimal::parse(b).cmp(&Decimal::parse(a)), expected.reverse(), "{b} {a}");
         }
     }
 

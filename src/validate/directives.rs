@@ -162,9 +162,7 @@ fn parse_parameter(words: &Words<'_>) -> Result<Parameter, DirectiveError> {
     }
     if schema.is_none() && (style.is_some() || explode.is_some()) {
         let word = if style.is_some() { "style" } else { "explode" };
-        return Err(DirectiveError::new(format!(
-            "\"{word}\" requires \"schema\""
-        )));
+        return Err(DirectiveError::new(format!("\"{word}\" requires \"schema\"")));
     }
     let content = match schema {
         Some(schema) => Content::Styled(parse_schema(words, schema)?),
@@ -172,15 +170,8 @@ fn parse_parameter(words: &Words<'_>) -> Result<Parameter, DirectiveError> {
     };
     let style = style.unwrap_or(Style::default_of(place));
     let explode = explode.unwrap_or(style.default_explode());
-    Parameter::new(
-        name,
-        place,
-        required.unwrap_or(false),
-        content,
-        style,
-        explode,
-    )
-    .map_err(DirectiveError::new)
+    Parameter::new(name, place, required.unwrap_or(false), content, style, explode)
+        .map_err(DirectiveError::new)
 }
 
 fn parse_schema(words: &Words<'_>, schema: &str) -> Result<Arc<Schema>, DirectiveError> {
@@ -236,10 +227,7 @@ impl Directive for ValidateOpenapi {
                 _ => return Err(parameter.invalid()),
             }
         }
-        let options = ApiOptions {
-            base,
-            deny_unknown: deny_unknown.unwrap_or(false),
-        };
+        let options = ApiOptions { base, deny_unknown: deny_unknown.unwrap_or(false) };
         let api = Api::from_file(&words.path(file), file, options).map_err(DirectiveError::new)?;
         level.openapi = Some(Some(Arc::new(api)));
         Ok(())
@@ -284,9 +272,6 @@ impl Directive for ValidateDepth {
         let text = words.first()?;
         let depth = parse_integer(text).and_then(|depth| usize::try_from(depth).ok());
         let depth = depth.filter(|depth| (1..=MAX_DEPTH).contains(depth));
-        words.set_once(
-            &mut level.max_depth,
-            depth.ok_or_else(|| words.invalid(text))?,
-        )
+        words.set_once(&mut level.max_depth, depth.ok_or_else(|| words.invalid(text))?)
     }
 }

@@ -40,10 +40,7 @@ pub(super) fn faults(
 ) -> Vec<Fault> {
     let spent = Spent::default();
     let mut faults = Vec::new();
-    for error in validator.iter_errors(Node {
-        value,
-        spent: &spent,
-    }) {
+    for error in validator.iter_errors(Node { value, spent: &spent }) {
         if is_late(&error) {
             continue;
         }
@@ -61,10 +58,7 @@ pub(super) fn faults(
 
 /// True for an error made after the document appeared to end.
 fn is_late(error: &ValidationError<'_>) -> bool {
-    error
-        .instance()
-        .as_u64()
-        .is_some_and(|serial| serial >= MAX_ERRORS)
+    error.instance().as_u64().is_some_and(|serial| serial >= MAX_ERRORS)
 }
 
 fn add(error: &ValidationError<'_>, origin: &Origin<'_>, faults: &mut Vec<Fault>) {
@@ -178,11 +172,9 @@ fn describe(error: &ValidationError<'_>) -> (String, String) {
 fn types(kind: &TypeKind) -> String {
     match kind {
         TypeKind::Single(one) => one.as_str().to_owned(),
-        TypeKind::Multiple(many) => many
-            .iter()
-            .map(|one| one.as_str())
-            .collect::<Vec<_>>()
-            .join(" or "),
+        TypeKind::Multiple(many) => {
+            many.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" or ")
+        }
     }
 }
 
@@ -197,13 +189,7 @@ fn all_shown(values: &[Value]) -> Option<String> {
     if values.len() > MAX_SHOWN_VALUES {
         return None;
     }
-    Some(
-        values
-            .iter()
-            .map(shown)
-            .collect::<Option<Vec<_>>>()?
-            .join(", "),
-    )
+    Some(values.iter().map(shown).collect::<Option<Vec<_>>>()?.join(", "))
 }
 
 fn names(unexpected: &[String]) -> String {
@@ -213,16 +199,8 @@ fn names(unexpected: &[String]) -> String {
         .take(MAX_SHOWN_NAMES)
         .map(|name| format!("\"{}\"", shortened(name)))
         .collect();
-    let more = if unexpected.len() > MAX_SHOWN_NAMES {
-        " and more"
-    } else {
-        ""
-    };
-    let noun = if unexpected.len() == 1 {
-        "the property"
-    } else {
-        "the properties"
-    };
+    let more = if unexpected.len() > MAX_SHOWN_NAMES { " and more" } else { "" };
+    let noun = if unexpected.len() == 1 { "the property" } else { "the properties" };
     format!("{noun} {}{more}", shown.join(", "))
 }
 
@@ -240,11 +218,5 @@ fn shortened_pointer(pointer: &str) -> Cow<'_, str> {
     if pointer.len() <= MAX_NAME_CHARS {
         return Cow::Borrowed(pointer);
     }
-    Cow::Owned(
-        pointer
-            .split('/')
-            .map(shortened)
-            .collect::<Vec<_>>()
-            .join("/"),
-    )
+    Cow::Owned(pointer.split('/').map(shortened).collect::<Vec<_>>().join("/"))
 }

@@ -21,10 +21,7 @@ pub(super) struct Invalid {
 impl Invalid {
     /// Something wrong at a pointer.
     pub(super) fn at(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self {
-            pointer: pointer.into(),
-            reason: reason.into(),
-        }
+        Self { pointer: pointer.into(), reason: reason.into() }
     }
 }
 
@@ -37,6 +34,7 @@ impl fmt::Display for Invalid {
 impl std::error::Error for Invalid {}
 
 /// The text of a file, or the system's reason why not.
+#[allow(clippy::disallowed_methods, reason = "called while the configuration is read")]
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| error.to_string())
 }
@@ -90,16 +88,12 @@ fn exact_number(text: &str, pointer: &str) -> Result<serde_json::Number, Invalid
         "const",
     ];
     let number: Option<serde_json::Number> = serde_json::from_str(text).ok();
-    let is_exact = number
-        .as_ref()
-        .is_some_and(|n| Decimal::parse(&n.to_string()) == Decimal::parse(text));
+    let is_exact =
+        number.as_ref().is_some_and(|n| Decimal::parse(&n.to_string()) == Decimal::parse(text));
     if is_exact || !pointer.split('/').any(|token| COMPARED.contains(&token)) {
         return Ok(number.unwrap_or_else(|| 0.into()));
     }
-    Err(Invalid::at(
-        pointer,
-        format!("the number {text} has too many digits"),
-    ))
+    Err(Invalid::at(pointer, format!("the number {text} has too many digits")))
 }
 
 /// Follows references to files; anything else is remote and refused.
@@ -117,25 +111,18 @@ pub(super) struct LocalFiles {
 impl LocalFiles {
     /// For a schema in a folder.
     pub(super) fn new(folder: &Path, schema: &Value) -> Self {
-        let id = ["$id", "id"]
-            .iter()
-            .find_map(|name| schema.get(*name)?.as_str());
+        let id = ["$id", "id"].iter().find_map(|name| schema.get(*name)?.as_str());
         let own_base = id
             .filter(|id| id.contains("://"))
             .and_then(|id| Some(id.get(..=id.rfind('/')?)?.to_owned()))
             .filter(|base| base.matches('/').count() > 2);
-        Self {
-            folder: folder.to_owned(),
-            own_base,
-        }
+        Self { folder: folder.to_owned(), own_base }
     }
 
     fn path(&self, uri: &str) -> Option<PathBuf> {
         let path = match uri.strip_prefix("file://") {
             Some(path) => PathBuf::from(decode_path(path)),
-            None => self
-                .folder
-                .join(decode_path(uri.strip_prefix(self.own_base.as_ref()?)?)),
+            None => self.folder.join(decode_path(uri.strip_prefix(self.own_base.as_ref()?)?)),
         };
         Some(path)
     }

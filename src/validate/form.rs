@@ -57,14 +57,8 @@ pub(super) fn multipart<'a>(
     };
     let mut fields = Vec::new();
     while !rest.starts_with(b"--") {
-        let padding = rest
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\t'))
-            .count();
-        let part = rest
-            .get(padding..)
-            .and_then(|rest| rest.strip_prefix(b"\r\n"))
-            .ok_or(BROKEN)?;
+        let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let part = rest.get(padding..).and_then(|rest| rest.strip_prefix(b"\r\n")).ok_or(BROKEN)?;
         let (part, behind) = split_at_delimiter(part, &delimiter).ok_or(BROKEN)?;
         fields.push(field(part, max_depth).ok_or("must have readable text fields")?);
         rest = behind;
@@ -117,10 +111,7 @@ fn field(part: &[u8], max_depth: usize) -> Option<Field<'_>> {
     }
     let (content, disposition) = (content?, disposition?);
     let semicolon = disposition.iter().position(|byte| *byte == b';')?;
-    let (kind, parameters) = (
-        disposition.get(..semicolon)?,
-        disposition.get(semicolon + 1..)?,
-    );
+    let (kind, parameters) = (disposition.get(..semicolon)?, disposition.get(semicolon + 1..)?);
     if !kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
         return None;
     }
@@ -132,10 +123,7 @@ fn field(part: &[u8], max_depth: usize) -> Option<Field<'_>> {
     if is_json {
         return Some((name, Sent::Json(json::parse(content, max_depth).ok()?)));
     }
-    Some((
-        name,
-        Sent::Text(Cow::Borrowed(std::str::from_utf8(content).ok()?)),
-    ))
+    Some((name, Sent::Text(Cow::Borrowed(std::str::from_utf8(content).ok()?))))
 }
 
 fn object<'a>(mut fields: Vec<Field<'a>>, shape: &Shape, typed: bool) -> Result<Json<'a>, NotForm> {
@@ -146,11 +134,7 @@ fn object<'a>(mut fields: Vec<Field<'a>>, shape: &Shape, typed: bool) -> Result<
         let property = shape.property(&name);
         let again = members.last().is_some_and(|(last, _)| *last == name);
         let is_item = again || property.allows_array();
-        let value = value(
-            sent,
-            if is_item { property.items() } else { property },
-            typed,
-        );
+        let value = value(sent, if is_item { property.items() } else { property }, typed);
         match members.last_mut() {
             Some((_, Json::Array(items))) if again && is_repeated => items.push(value),
             Some((_, first)) if again => {
@@ -160,18 +144,12 @@ fn object<'a>(mut fields: Vec<Field<'a>>, shape: &Shape, typed: bool) -> Result<
             }
             _ => {
                 is_repeated = property.allows_array() && !matches!(value, Json::Array(_));
-                let value = if is_repeated {
-                    Json::Array(vec![value])
-                } else {
-                    value
-                };
+                let value = if is_repeated { Json::Array(vec![value]) } else { value };
                 members.push((name, value));
             }
         }
     }
-    Members::new(members)
-        .map(Json::Object)
-        .ok_or("must have different fields")
+    Members::new(members).map(Json::Object).ok_or("must have different fields")
 }
 
 fn value<'a>(sent: Sent<'a>, shape: &Shape, typed: bool) -> Json<'a> {
@@ -217,16 +195,9 @@ mod tests {
             ("s=a+b%26%C3%A9&%73=2", r#"{"s":["a b&é","2"]}"#),
             ("s", r#"{"s":""}"#),
         ] {
-            assert_eq!(
-                urlencoded(body.as_bytes(), &shape(), true),
-                Ok(parsed(expected)),
-                "{body}"
-            );
+            assert_eq!(urlencoded(body.as_bytes(), &shape(), true), Ok(parsed(expected)), "{body}");
         }
-        assert_eq!(
-            urlencoded(b"n=5", &shape(), false),
-            Ok(parsed(r#"{"n":"5"}"#))
-        );
+        assert_eq!(urlencoded(b"n=5", &shape(), false), Ok(parsed(r#"{"n":"5"}"#)));
         assert!(urlencoded(b"s=%FF", &shape(), true).is_err());
     }
 
@@ -237,10 +208,7 @@ mod tests {
             content-disposition: form-data; name=\"f\"; filename=\"x.bin\"\r\nContent-Type: image/png\r\n\r\n\u{0}\r\n--B\r\n\
             Content-Disposition: form-data; name=\"o\"\r\nContent-Type: application/json\r\n\r\n{\"a\":[1]}\r\n--B--\r\nepilogue";
         let expected = r#"{"f":"","n":5,"o":{"a":[1]},"s":"a\r\n--b"}"#;
-        assert_eq!(
-            multipart(body.as_bytes(), b"B", &shape(), true, 9),
-            Ok(parsed(expected))
-        );
+        assert_eq!(multipart(body.as_bytes(), b"B", &shape(), true, 9), Ok(parsed(expected)));
     }
 
     #[test]
@@ -263,9 +231,6 @@ mod tests {
             let read = multipart(body.as_bytes(), b"B", &shape(), true, 9);
             assert!(read.is_err(), "{body}");
         }
-        assert_eq!(
-            multipart(b"--B--", b"B", &shape(), true, 9),
-            Ok(parsed("{}"))
-        );
+        assert_eq!(multipart(b"--B--", b"B", &shape(), true, 9), Ok(parsed("{}")));
     }
 }

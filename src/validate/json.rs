@@ -58,16 +58,9 @@ impl<'a> Members<'a> {
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&Json<'a>> {
         if self.0.len() <= MAX_SCANNED_MEMBERS {
-            return self
-                .0
-                .iter()
-                .find(|(other, _)| other == name)
-                .map(|(_, value)| value);
+            return self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value);
         }
-        let at = self
-            .0
-            .binary_search_by(|(other, _)| other.as_ref().cmp(name))
-            .ok()?;
+        let at = self.0.binary_search_by(|(other, _)| other.as_ref().cmp(name)).ok()?;
         self.0.get(at).map(|(_, value)| value)
     }
 
@@ -94,32 +87,18 @@ impl fmt::Display for NotJson {
 
 /// The document in `text`, nested `max_depth` levels at most; an array or object at the top is level 1.
 pub fn parse(text: &[u8], max_depth: usize) -> Result<Json<'_>, NotJson> {
-    let text = std::str::from_utf8(text).map_err(|error| NotJson {
-        reason: "invalid UTF-8",
-        offset: error.valid_up_to(),
-    })?;
-    let mut reader = Reader {
-        text,
-        at: 0,
-        levels_left: max_depth.min(MAX_DEPTH),
-    };
+    let text = std::str::from_utf8(text)
+        .map_err(|error| NotJson { reason: "invalid UTF-8", offset: error.valid_up_to() })?;
+    let mut reader = Reader { text, at: 0, levels_left: max_depth.min(MAX_DEPTH) };
     reader.skip_space();
     let value = reader.value()?;
     reader.skip_space();
-    if reader.at < text.len() {
-        Err(reader.wrong("trailing bytes"))
-    } else {
-        Ok(value)
-    }
+    if reader.at < text.len() { Err(reader.wrong("trailing bytes")) } else { Ok(value) }
 }
 
 /// True when the whole text is one JSON number.
 pub fn is_number(text: &str) -> bool {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        levels_left: 0,
-    };
+    let mut reader = Reader { text, at: 0, levels_left: 0 };
     reader.number().is_ok() && reader.at == text.len()
 }
 
@@ -131,10 +110,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn wrong(&self, reason: &'static str) -> NotJson {
-        NotJson {
-            reason,
-            offset: self.at,
-        }
+        NotJson { reason, offset: self.at }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -179,10 +155,7 @@ impl<'a> Reader<'a> {
         &mut self,
         read: fn(&mut Self) -> Result<Json<'a>, NotJson>,
     ) -> Result<Json<'a>, NotJson> {
-        self.levels_left = self
-            .levels_left
-            .checked_sub(1)
-            .ok_or(self.wrong("too deep"))?;
+        self.levels_left = self.levels_left.checked_sub(1).ok_or(self.wrong("too deep"))?;
         self.at += 1;
         self.skip_space();
         let value = read(self)?;
@@ -251,11 +224,7 @@ impl<'a> Reader<'a> {
         while let Some(b'0'..=b'9') = self.peek() {
             self.at += 1;
         }
-        if self.at == from {
-            Err(self.wrong("expected a digit"))
-        } else {
-            Ok(())
-        }
+        if self.at == from { Err(self.wrong("expected a digit")) } else { Ok(()) }
     }
 
     fn number(&mut self) -> Result<Json<'a>, NotJson> {
@@ -342,10 +311,7 @@ impl<'a> Reader<'a> {
                 }
                 self.at += 2;
                 let second = self.hex4()?;
-                let low = second
-                    .checked_sub(0xDC00)
-                    .filter(|low| *low < 0x400)
-                    .ok_or(unpaired)?;
+                let low = second.checked_sub(0xDC00).filter(|low| *low < 0x400).ok_or(unpaired)?;
                 0x1_0000 + ((first - 0xD800) << 10) + low
             }
             code => code,
@@ -355,15 +321,11 @@ impl<'a> Reader<'a> {
 
     fn hex4(&mut self) -> Result<u32, NotJson> {
         let wrong = self.wrong("invalid escape");
-        let digits = self
-            .text
-            .as_bytes()
-            .get(self.at..self.at + 4)
-            .ok_or(wrong)?;
+        let digits = self.text.as_bytes().get(self.at..self.at + 4).ok_or(wrong)?;
         self.at += 4;
-        digits.iter().try_fold(0, |code, byte| {
-            Ok(code * 16 + char::from(*byte).to_digit(16).ok_or(wrong)?)
-        })
+        digits
+            .iter()
+            .try_fold(0, |code, byte| Ok(code * 16 + char::from(*byte).to_digit(16).ok_or(wrong)?))
     }
 }
 
@@ -406,24 +368,15 @@ mod tests {
             ("true", Json::Bool(true)),
             ("false", Json::Bool(false)),
             ("-0", Json::Number("-0".into())),
-            (
-                "12345678901234567890.5e-7",
-                Json::Number("12345678901234567890.5e-7".into()),
-            ),
+            ("12345678901234567890.5e-7", Json::Number("12345678901234567890.5e-7".into())),
             ("\"\"", string("")),
             ("\"a\u{7f}é\"", string("a\u{7f}é")),
-            (
-                "\"0123456789abcdefé!#[]^~ \"",
-                string("0123456789abcdefé!#[]^~ "),
-            ),
+            ("\"0123456789abcdefé!#[]^~ \"", string("0123456789abcdefé!#[]^~ ")),
             ("\"0123456789\\n\"", string("0123456789\n")),
             (r#""\"\\\/\b\f\n\r\t""#, string("\"\\/\u{8}\u{c}\n\r\t")),
             (r#""\u00e9\uD83E\uDD80\u0000""#, string("é🦀\0")),
             ("[]", Json::Array(vec![])),
-            (
-                "[1 ,\t[]]",
-                Json::Array(vec![Json::Number("1".into()), Json::Array(vec![])]),
-            ),
+            ("[1 ,\t[]]", Json::Array(vec![Json::Number("1".into()), Json::Array(vec![])])),
             ("{}", Json::Object(Members::default())),
             (
                 "{\"b\":1,\"a\":null}",
@@ -482,10 +435,7 @@ mod tests {
             assert!(parse(text.as_bytes(), 8).is_err(), "{text:?}");
         }
         assert!(parse(b"\"\xff\"", 8).is_err());
-        assert!(
-            parse(b"\"\xed\xa0\x80\"", 8).is_err(),
-            "a surrogate in UTF-8"
-        );
+        assert!(parse(b"\"\xed\xa0\x80\"", 8).is_err(), "a surrogate in UTF-8");
     }
 
     #[test]
@@ -502,9 +452,7 @@ mod tests {
         let many: Vec<String> = (0..40).map(|n| format!("\"k{n}\":{n}")).collect();
         let (all, twice) = (many.join(","), format!("{},\"k7\":0", many.join(",")));
         let whole = format!("{{{all}}}");
-        let Ok(Json::Object(members)) = parse(whole.as_bytes(), 8) else {
-            panic!("{all}")
-        };
+        let Ok(Json::Object(members)) = parse(whole.as_bytes(), 8) else { panic!("{all}") };
         assert_eq!(members.get("k39"), Some(&Json::Number("39".into())));
         assert_eq!(members.get("k40"), None);
         assert!(parse(format!("{{{twice}}}").as_bytes(), 8).is_err());

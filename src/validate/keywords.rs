@@ -19,12 +19,8 @@ type Built<'a> = Result<Box<dyn for<'i> Keyword<'i, Tree>>, ValidationError<'a>>
 /// The options with exact number keywords.
 pub(super) fn with_exact_numbers(options: Options<'_>) -> Options<'_> {
     options
-        .with_keyword("minimum", |schema, limit, _| {
-            bound(schema, limit, Comparison::Minimum)
-        })
-        .with_keyword("maximum", |schema, limit, _| {
-            bound(schema, limit, Comparison::Maximum)
-        })
+        .with_keyword("minimum", |schema, limit, _| bound(schema, limit, Comparison::Minimum))
+        .with_keyword("maximum", |schema, limit, _| bound(schema, limit, Comparison::Maximum))
         .with_keyword("exclusiveMinimum", |schema, limit, _| {
             bound(schema, limit, Comparison::ExclusiveMinimum)
         })
@@ -39,9 +35,8 @@ pub(super) fn with_exact_numbers(options: Options<'_>) -> Options<'_> {
 
 /// The options with a `pattern` keyword that knows look-around and backreferences.
 pub(super) fn with_backtracking_patterns(options: Options<'_>) -> Options<'_> {
-    options.with_keyword("pattern", |_: &Map<String, Value>, pattern, _: Location| {
-        pattern_of(pattern)
-    })
+    options
+        .with_keyword("pattern", |_: &Map<String, Value>, pattern, _: Location| pattern_of(pattern))
 }
 
 fn number_text(value: &Value) -> Result<String, ValidationError<'static>> {
@@ -90,11 +85,7 @@ fn bound<'a>(schema: &Map<String, Value>, limit: &Value, comparison: Comparison)
     if limit.is_boolean() {
         return Ok(Box::new(Nothing));
     }
-    Ok(Box::new(Bound {
-        comparison,
-        integer: limit.as_i64(),
-        text: number_text(limit)?,
-    }))
+    Ok(Box::new(Bound { comparison, integer: limit.as_i64(), text: number_text(limit)? }))
 }
 
 struct Nothing;
@@ -118,11 +109,7 @@ struct Bound {
 impl<'i> Keyword<'i, Tree> for Bound {
     fn validate(&self, node: Node<'i>) -> Result<(), ValidationError<'i>> {
         let message = || format!("must be {} {}", self.comparison.expected(), self.text);
-        if self.is_valid(node) {
-            Ok(())
-        } else {
-            Err(ValidationError::custom(message()))
-        }
+        if self.is_valid(node) { Ok(()) } else { Err(ValidationError::custom(message())) }
     }
 
     fn is_valid(&self, node: Node<'i>) -> bool {
@@ -144,11 +131,7 @@ struct MultipleOf {
 impl<'i> Keyword<'i, Tree> for MultipleOf {
     fn validate(&self, node: Node<'i>) -> Result<(), ValidationError<'i>> {
         let message = || format!("must be a multiple of {}", self.text);
-        if self.is_valid(node) {
-            Ok(())
-        } else {
-            Err(ValidationError::custom(message()))
-        }
+        if self.is_valid(node) { Ok(()) } else { Err(ValidationError::custom(message())) }
     }
 
     fn is_valid(&self, node: Node<'i>) -> bool {
@@ -178,27 +161,17 @@ fn pattern_of<'a>(pattern: &Value) -> Built<'a> {
     let source = pattern.as_str().ok_or_else(invalid)?.to_owned();
     let translated = jsonschema_regex::to_rust_regex(&source).map_err(|()| invalid())?;
     let build = |steps| {
-        let built = fancy_regex::RegexBuilder::new(&translated)
-            .backtrack_limit(steps)
-            .build();
+        let built = fancy_regex::RegexBuilder::new(&translated).backtrack_limit(steps).build();
         built.map_err(|_| invalid())
     };
     let (short, long) = (build(SHORT_MATCH_STEPS)?, build(LONG_MATCH_STEPS)?);
-    Ok(Box::new(Pattern {
-        source,
-        short,
-        long,
-    }))
+    Ok(Box::new(Pattern { source, short, long }))
 }
 
 impl<'i> Keyword<'i, Tree> for Pattern {
     fn validate(&self, node: Node<'i>) -> Result<(), ValidationError<'i>> {
         let message = || format!("must match the pattern \"{}\"", self.source);
-        if self.is_valid(node) {
-            Ok(())
-        } else {
-            Err(ValidationError::custom(message()))
-        }
+        if self.is_valid(node) { Ok(()) } else { Err(ValidationError::custom(message())) }
     }
 
     fn is_valid(&self, node: Node<'i>) -> bool {

@@ -84,14 +84,8 @@ pub fn is_heavy(body_bytes: usize) -> bool {
 /// The decision on a request's head: operation and parameters.
 pub fn decide_head<H: RequestHead>(plan: &ValidatePlan, facts: &HeadFacts<'_, H>) -> HeadOutcome {
     match check_head(plan, facts) {
-        Ok(body) => HeadOutcome {
-            decision: Decision::Continue,
-            body,
-        },
-        Err(refusal) => HeadOutcome {
-            decision: refusal.into(),
-            body: None,
-        },
+        Ok(body) => HeadOutcome { decision: Decision::Continue, body },
+        Err(refusal) => HeadOutcome { decision: refusal.into(), body: None },
     }
 }
 
@@ -111,17 +105,10 @@ fn check_head<H: RequestHead>(
         (Some(_), Some(schema)) => Content::Checked(Arc::clone(schema)),
     };
     if let Some(rule) = &plan.body {
-        let listed = body_type.is_some_and(|body| {
-            rule.types
-                .iter()
-                .any(|listed| listed.matches(&body).is_some())
-        });
+        let listed = body_type
+            .is_some_and(|body| rule.types.iter().any(|listed| listed.matches(&body).is_some()));
         let content = content(Some(&rule.schema).filter(|_| listed));
-        rules[0] = Some(Rule {
-            policy: Policy::ValidateBody,
-            required: true,
-            content,
-        });
+        rules[0] = Some(Rule { policy: Policy::ValidateBody, required: true, content });
     }
     if let Some(api) = &plan.openapi {
         let operation = match api.find(facts.head.method(), facts.path) {
@@ -132,51 +119,29 @@ fn check_head<H: RequestHead>(
         };
         if let Some(found) = operation {
             let inputs = Inputs::new(facts.head, &found.path, &found.operation.parameters);
-            check_parameters(
-                plan,
-                Policy::ValidateOpenapi,
-                &found.operation.parameters,
-                &inputs,
-            )?;
+            check_parameters(plan, Policy::ValidateOpenapi, &found.operation.parameters, &inputs)?;
             rules[1] = found.operation.body.as_ref().map(|body| {
                 let content = match body_type.and_then(|given| body.schema_for(&given)) {
                     Some(Some(schema)) => content(Some(schema)),
                     Some(None) => Content::Unchecked,
                     None => Content::Refused,
                 };
-                Rule {
-                    policy: Policy::ValidateOpenapi,
-                    required: body.required,
-                    content,
-                }
+                Rule { policy: Policy::ValidateOpenapi, required: body.required, content }
             });
         }
     }
     let is_idle = |rule: &Rule| !rule.required && matches!(rule.content, Content::Unchecked);
     let rules = rules.map(|rule| rule.filter(|rule| !is_idle(rule)));
-    Ok(rules
-        .iter()
-        .any(Option::is_some)
-        .then_some(BodyCheck { kind, rules }))
+    Ok(rules.iter().any(Option::is_some).then_some(BodyCheck { kind, rules }))
 }
 
 fn no_operation() -> Refusal {
-    Refusal::new(
-        Policy::ValidateOpenapi,
-        Reason::NoOperation,
-        404,
-        "No such operation",
-    )
+    Refusal::new(Policy::ValidateOpenapi, Reason::NoOperation, 404, "No such operation")
 }
 
 fn no_method(allow: &str) -> Refusal {
-    Refusal::new(
-        Policy::ValidateOpenapi,
-        Reason::Method,
-        405,
-        "Method not allowed",
-    )
-    .with_header("Allow", allow)
+    Refusal::new(Policy::ValidateOpenapi, Reason::Method, 405, "Method not allowed")
+        .with_header("Allow", allow)
 }
 
 fn check_parameters<H: RequestHead>(
@@ -214,10 +179,7 @@ fn refusal(
     refusal
 }
 
-const BODY: Origin<'static> = Origin {
-    location: "body",
-    name: None,
-};
+const BODY: Origin<'static> = Origin { location: "body", name: None };
 
 /// The decision on a whole body, empty when the request has none.
 pub fn decide_body(plan: &ValidatePlan, check: &BodyCheck, body: &[u8]) -> Decision {
@@ -276,11 +238,7 @@ fn check_value(
     if schema.is_valid(value) {
         return Ok(());
     }
-    let faults = if plan.detailed {
-        schema.faults(value, &BODY)
-    } else {
-        Vec::new()
-    };
+    let faults = if plan.detailed { schema.faults(value, &BODY) } else { Vec::new() };
     Err(does_not_conform(plan, rule, faults))
 }
 

@@ -60,19 +60,12 @@ impl Schema {
             return Err(Invalid::at("/$schema", "unknown draft"));
         }
         let local = LocalFiles::new(folder, schema);
-        let shape = Shape::of(
-            schema,
-            &|uri| jsonschema::Retrieve::retrieve(&local, uri).ok(),
-            uri,
-        );
+        let shape = Shape::of(schema, &|uri| jsonschema::Retrieve::retrieve(&local, uri).ok(), uri);
         let options = jsonschema::options_for::<Tree>()
             .with_draft(draft)
             .with_base_uri(uri)
             .with_retriever(local.clone());
-        Ok(Self {
-            validator: build(options, draft, schema)?,
-            shape,
-        })
+        Ok(Self { validator: build(options, draft, schema)?, shape })
     }
 
     /// A part of an OpenAPI document whose registry the options have.
@@ -82,10 +75,7 @@ impl Schema {
         schema: &Value,
         shape: Shape,
     ) -> Result<Self, Invalid> {
-        Ok(Self {
-            validator: build(options, draft, schema)?,
-            shape,
-        })
+        Ok(Self { validator: build(options, draft, schema)?, shape })
     }
 
     /// What texts are to be read as.
@@ -96,10 +86,7 @@ impl Schema {
     /// True when the value conforms.
     pub(super) fn is_valid(&self, value: &Json<'_>) -> bool {
         let spent = Spent::default();
-        self.validator.is_valid(Node {
-            value,
-            spent: &spent,
-        })
+        self.validator.is_valid(Node { value, spent: &spent })
     }
 
     /// What is wrong with a value that does not conform.
@@ -144,22 +131,20 @@ fn with_all_formats(options: Options<'_>, draft: Draft) -> Options<'_> {
         "uri-template",
         "uuid",
     ];
-    LATER
-        .iter()
-        .fold(options.should_validate_formats(true), |options, format| {
-            if options.is_known_format(draft, format) {
-                return options;
-            }
-            let latest = jsonschema::options()
-                .should_validate_formats(true)
-                .build(&serde_json::json!({ "format": format }));
-            match latest {
-                Ok(latest) => options.with_format(*format, move |text: &str| {
-                    latest.is_valid(&Value::String(text.to_owned()))
-                }),
-                Err(_) => options,
-            }
-        })
+    LATER.iter().fold(options.should_validate_formats(true), |options, format| {
+        if options.is_known_format(draft, format) {
+            return options;
+        }
+        let latest = jsonschema::options()
+            .should_validate_formats(true)
+            .build(&serde_json::json!({ "format": format }));
+        match latest {
+            Ok(latest) => options.with_format(*format, move |text: &str| {
+                latest.is_valid(&Value::String(text.to_owned()))
+            }),
+            Err(_) => options,
+        }
+    })
 }
 
 /// Where and why the validator refuses a schema.

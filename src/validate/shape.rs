@@ -64,17 +64,8 @@ impl Shape {
             return Self::default();
         };
         let left = Cell::new(MAX_SUBSCHEMAS);
-        let levels = Levels {
-            applied: MAX_LEVELS,
-            structure: MAX_STRUCTURE_LEVELS,
-        };
-        Walk {
-            document,
-            base,
-            fetch,
-            left: &left,
-        }
-        .shape(schema, levels)
+        let levels = Levels { applied: MAX_LEVELS, structure: MAX_STRUCTURE_LEVELS };
+        Walk { document, base, fetch, left: &left }.shape(schema, levels)
     }
 
     /// The ways to read a text, the likeliest first.
@@ -110,10 +101,7 @@ impl Shape {
     /// The shape of a named property.
     pub(super) fn property(&self, name: &str) -> &Shape {
         let declared = self.properties.iter().find(|(other, _)| other == name);
-        declared
-            .map(|(_, shape)| shape)
-            .or(self.additional.as_deref())
-            .unwrap_or(&ANY)
+        declared.map(|(_, shape)| shape).or(self.additional.as_deref()).unwrap_or(&ANY)
     }
 
     /// True when the schema names this property.
@@ -149,11 +137,7 @@ impl Shape {
     }
 
     fn union(mut self, other: Self) -> Self {
-        self.types = if self.types == 0 || other.types == 0 {
-            0
-        } else {
-            self.types | other.types
-        };
+        self.types = if self.types == 0 || other.types == 0 { 0 } else { self.types | other.types };
         self.merge_parts(other);
         self
     }
@@ -180,12 +164,7 @@ impl Shape {
     }
 }
 
-static ANY: Shape = Shape {
-    types: 0,
-    items: None,
-    properties: Vec::new(),
-    additional: None,
-};
+static ANY: Shape = Shape { types: 0, items: None, properties: Vec::new(), additional: None };
 
 struct Walk<'d> {
     document: &'d Value,
@@ -203,17 +182,11 @@ struct Levels {
 
 impl Levels {
     fn apply(self) -> Option<Self> {
-        Some(Self {
-            applied: self.applied.checked_sub(1)?,
-            ..self
-        })
+        Some(Self { applied: self.applied.checked_sub(1)?, ..self })
     }
 
     fn descend(self) -> Option<Self> {
-        Some(Self {
-            structure: self.structure.checked_sub(1)?,
-            ..self
-        })
+        Some(Self { structure: self.structure.checked_sub(1)?, ..self })
     }
 }
 
@@ -223,16 +196,10 @@ impl Walk<'_> {
             return Shape::default();
         };
         self.left.set(left);
-        let mut shape = Shape {
-            types: types(schema),
-            ..Shape::default()
-        };
+        let mut shape = Shape { types: types(schema), ..Shape::default() };
         if let Some(inner) = levels.descend() {
-            let below = |name: &str| {
-                schema
-                    .get(name)
-                    .map(|schema| Box::new(self.shape(schema, inner)))
-            };
+            let below =
+                |name: &str| schema.get(name).map(|schema| Box::new(self.shape(schema, inner)));
             (shape.items, shape.additional) = (below("items"), below("additionalProperties"));
             if let Some(Value::Object(properties)) = schema.get("properties") {
                 let named =
@@ -243,23 +210,12 @@ impl Walk<'_> {
         if let Some(Value::String(reference)) = schema.get("$ref") {
             shape = shape.intersection(self.referenced(reference, applied));
         }
-        for part in schema
-            .get("allOf")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
+        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
             shape = shape.intersection(self.shape(part, applied));
         }
         for name in ["anyOf", "oneOf"] {
-            let branches = schema
-                .get(name)
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten();
-            let any = branches
-                .map(|branch| self.shape(branch, applied))
-                .reduce(Shape::union);
+            let branches = schema.get(name).and_then(Value::as_array).into_iter().flatten();
+            let any = branches.map(|branch| self.shape(branch, applied)).reduce(Shape::union);
             shape = shape.intersection(any.unwrap_or_default());
         }
         shape
@@ -270,29 +226,18 @@ impl Walk<'_> {
         let in_document = |document: &Value, walk: &Walk<'_>| {
             let pointer = super::param::decode::percent_decode(fragment.as_bytes(), false);
             let pointer = String::from_utf8_lossy(&pointer).into_owned();
-            document
-                .pointer(&pointer)
-                .map(|schema| walk.shape(schema, levels))
-                .unwrap_or_default()
+            document.pointer(&pointer).map(|schema| walk.shape(schema, levels)).unwrap_or_default()
         };
         if address.is_empty() {
             return in_document(self.document, self);
         }
         let resolved = jsonschema::uri::resolve_against(&self.base.borrow(), address);
-        let Some((base, document)) = resolved
-            .ok()
-            .and_then(|uri| Some((uri.clone(), (self.fetch)(&uri)?)))
+        let Some((base, document)) =
+            resolved.ok().and_then(|uri| Some((uri.clone(), (self.fetch)(&uri)?)))
         else {
             return Shape::default();
         };
-        in_document(
-            &document,
-            &Walk {
-                document: &document,
-                base,
-                ..*self
-            },
-        )
+        in_document(&document, &Walk { document: &document, base, ..*self })
     }
 }
 
@@ -317,41 +262,18 @@ fn types(schema: &Value) -> u8 {
     let has = |names: &[&str]| names.iter().any(|name| schema.get(*name).is_some());
     match (schema.get("type"), schema.get("const"), schema.get("enum")) {
         (Some(Value::String(name)), ..) => named(name),
-        (Some(Value::Array(many)), ..) => many
-            .iter()
-            .filter_map(Value::as_str)
-            .fold(0, |types, name| types | named(name)),
+        (Some(Value::Array(many)), ..) => {
+            many.iter().filter_map(Value::as_str).fold(0, |types, name| types | named(name))
+        }
         (_, Some(value), _) => of_value(value),
-        (.., Some(Value::Array(values))) => values
-            .iter()
-            .fold(0, |types, value| types | of_value(value)),
-        _ if has(&[
-            "minimum",
-            "maximum",
-            "exclusiveMinimum",
-            "exclusiveMaximum",
-            "multipleOf",
-        ]) =>
-        {
+        (.., Some(Value::Array(values))) => {
+            values.iter().fold(0, |types, value| types | of_value(value))
+        }
+        _ if has(&["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]) => {
             NUMBER | STRING
         }
-        _ if has(&[
-            "items",
-            "prefixItems",
-            "minItems",
-            "maxItems",
-            "uniqueItems",
-        ]) =>
-        {
-            ARRAY
-        }
-        _ if has(&[
-            "properties",
-            "required",
-            "additionalProperties",
-            "patternProperties",
-        ]) =>
-        {
+        _ if has(&["items", "prefixItems", "minItems", "maxItems", "uniqueItems"]) => ARRAY,
+        _ if has(&["properties", "required", "additionalProperties", "patternProperties"]) => {
             OBJECT
         }
         _ => 0,
@@ -380,29 +302,13 @@ mod tests {
             (r#"{"type":["integer","null"]}"#, "null", Json::Null),
             (r#"{"type":"string"}"#, "5", text("5")),
             (r#"{"enum":[1,2]}"#, "1", number("1")),
-            (
-                r##"{"$ref":"#/$defs/n","$defs":{"n":{"type":"number"}}}"##,
-                "1",
-                number("1"),
-            ),
-            (
-                r#"{"allOf":[{"type":"integer"},{"minimum":3}]}"#,
-                "1",
-                number("1"),
-            ),
-            (
-                r#"{"anyOf":[{"type":"integer"},{"type":"boolean"}]}"#,
-                "false",
-                Json::Bool(false),
-            ),
+            (r##"{"$ref":"#/$defs/n","$defs":{"n":{"type":"number"}}}"##, "1", number("1")),
+            (r#"{"allOf":[{"type":"integer"},{"minimum":3}]}"#, "1", number("1")),
+            (r#"{"anyOf":[{"type":"integer"},{"type":"boolean"}]}"#, "false", Json::Bool(false)),
             ("{}", "1", text("1")),
             ("true", "1", text("1")),
         ] {
-            assert_eq!(
-                shape(schema).scalar(given.into()),
-                expected,
-                "{schema} {given}"
-            );
+            assert_eq!(shape(schema).scalar(given.into()), expected, "{schema} {given}");
         }
     }
 
@@ -415,17 +321,10 @@ mod tests {
             (r#"{"items":{}}"#, vec![Array]),
             (r#"{"type":"integer"}"#, vec![Typed]),
             (r#"{"type":["integer","string"]}"#, vec![Typed, Text]),
-            (
-                r#"{"oneOf":[{"type":"string"},{"type":"array"}]}"#,
-                vec![Array, Text],
-            ),
+            (r#"{"oneOf":[{"type":"string"},{"type":"array"}]}"#, vec![Array, Text]),
             ("{}", vec![Text]),
         ] {
-            assert_eq!(
-                shape(schema).readings().collect::<Vec<_>>(),
-                expected,
-                "{schema}"
-            );
+            assert_eq!(shape(schema).readings().collect::<Vec<_>>(), expected, "{schema}");
         }
     }
 

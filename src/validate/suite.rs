@@ -1,5 +1,7 @@
 //! The JSON Schema Test Suite through our own reader and validator.
 
+#![allow(clippy::disallowed_methods, reason = "the suite is a folder of files")]
+
 use std::path::Path;
 
 use jsonschema::{Draft, Retrieve, Uri};
@@ -18,16 +20,8 @@ const EXCEPTIONS: [(&str, &str, &str); 3] = [
         "is only an annotation by default",
         "formats are asserted in every draft",
     ),
-    (
-        "draft2019-09/vocabulary",
-        "no validation: invalid number",
-        CUSTOM_META_SCHEMA,
-    ),
-    (
-        "draft2020-12/vocabulary",
-        "no validation: invalid number",
-        CUSTOM_META_SCHEMA,
-    ),
+    ("draft2019-09/vocabulary", "no validation: invalid number", CUSTOM_META_SCHEMA),
+    ("draft2020-12/vocabulary", "no validation: invalid number", CUSTOM_META_SCHEMA),
 ];
 const CUSTOM_META_SCHEMA: &str = "a schema whose $schema is none of the drafts' is refused";
 
@@ -39,10 +33,7 @@ impl Retrieve for Remotes {
         &self,
         uri: &Uri<String>,
     ) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
-        let path = uri
-            .as_str()
-            .strip_prefix("http://localhost:1234/")
-            .ok_or("not a remote")?;
+        let path = uri.as_str().strip_prefix("http://localhost:1234/").ok_or("not a remote")?;
         Ok(files::read_json(&std::fs::read(self.0.join(path))?)?)
     }
 }
@@ -89,11 +80,7 @@ fn cases_in(folder: &str, draft: Draft, wrong: &mut Vec<String>) -> usize {
                 .with_retriever(Remotes(suite().join("remotes")));
             let compiled = Schema::of_document(options, draft, &schema, Shape::default());
             let Ok(schema) = compiled else {
-                wrong.push(format!(
-                    "{name}: {}: {}",
-                    group.description,
-                    compiled.unwrap_err()
-                ));
+                wrong.push(format!("{name}: {}: {}", group.description, compiled.unwrap_err()));
                 continue;
             };
             for case in group.tests {
@@ -102,10 +89,7 @@ fn cases_in(folder: &str, draft: Draft, wrong: &mut Vec<String>) -> usize {
                     .iter()
                     .any(|(file, part, _)| *file == name && case.description.contains(part));
                 if schema.is_valid(&value) != case.valid && !excepted {
-                    wrong.push(format!(
-                        "{name}: {}: {}",
-                        group.description, case.description
-                    ));
+                    wrong.push(format!("{name}: {}: {}", group.description, case.description));
                 }
                 count += 1;
             }
@@ -116,14 +100,9 @@ fn cases_in(folder: &str, draft: Draft, wrong: &mut Vec<String>) -> usize {
 
 fn run(folder: &str, draft: Draft) -> usize {
     let mut wrong = Vec::new();
-    let folders = [
-        folder.to_owned(),
-        format!("{folder}/optional"),
-        format!("{folder}/optional/format"),
-    ];
-    let counts = folders
-        .iter()
-        .map(|folder| cases_in(folder, draft, &mut wrong));
+    let folders =
+        [folder.to_owned(), format!("{folder}/optional"), format!("{folder}/optional/format")];
+    let counts = folders.iter().map(|folder| cases_in(folder, draft, &mut wrong));
     let count = counts.sum();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     count

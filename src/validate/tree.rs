@@ -59,10 +59,7 @@ impl json::Json for Tree {
 
     fn with_string_node<T>((): &mut (), string: &str, f: impl FnOnce(Node<'_>) -> T) -> T {
         let (value, spent) = (Json::String(Cow::Borrowed(string)), Spent::default());
-        f(Node {
-            value: &value,
-            spent: &spent,
-        })
+        f(Node { value: &value, spent: &spent })
     }
 }
 
@@ -73,20 +70,14 @@ impl<'a> json::Node<'a, Tree> for Node<'a> {
 
     fn as_object(&self) -> Option<ObjectNode<'a>> {
         match self.value {
-            Json::Object(members) => Some(ObjectNode {
-                members,
-                parent: *self,
-            }),
+            Json::Object(members) => Some(ObjectNode { members, parent: *self }),
             _ => None,
         }
     }
 
     fn as_array(&self) -> Option<ArrayNode<'a>> {
         match self.value {
-            Json::Array(items) => Some(ArrayNode {
-                items,
-                parent: *self,
-            }),
+            Json::Array(items) => Some(ArrayNode { items, parent: *self }),
             _ => None,
         }
     }
@@ -180,10 +171,7 @@ impl JsonNumber for Number<'_> {
     }
 
     fn as_f64(&self) -> Option<f64> {
-        self.0
-            .parse()
-            .ok()
-            .filter(|number: &f64| number.is_finite())
+        self.0.parse().ok().filter(|number: &f64| number.is_finite())
     }
 
     fn as_str(&self) -> Cow<'_, str> {
@@ -199,10 +187,7 @@ impl JsonNumber for Number<'_> {
     }
 
     fn is_written_as_integer(&self) -> bool {
-        !self
-            .0
-            .bytes()
-            .any(|byte| matches!(byte, b'.' | b'e' | b'E'))
+        !self.0.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
     }
 }
 
@@ -223,17 +208,11 @@ impl<'a> json::Object<'a, Tree> for ObjectNode<'a> {
     }
 
     fn get(&self, key: &Box<str>) -> Option<Node<'a>> {
-        self.members.get(key).map(|value| Node {
-            value,
-            ..self.parent
-        })
+        self.members.get(key).map(|value| Node { value, ..self.parent })
     }
 
     fn members(&self) -> MembersIter<'a> {
-        MembersIter {
-            members: self.members.as_slice().iter(),
-            parent: self.parent,
-        }
+        MembersIter { members: self.members.as_slice().iter(), parent: self.parent }
     }
 }
 
@@ -248,17 +227,8 @@ impl<'a> Iterator for MembersIter<'a> {
     type Item = (&'a str, Node<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (name, value) = self
-            .members
-            .next()
-            .filter(|_| !self.parent.is_cut_short())?;
-        Some((
-            name,
-            Node {
-                value,
-                ..self.parent
-            },
-        ))
+        let (name, value) = self.members.next().filter(|_| !self.parent.is_cut_short())?;
+        Some((name, Node { value, ..self.parent }))
     }
 }
 
@@ -278,10 +248,7 @@ impl<'a> json::Array<'a, Tree> for ArrayNode<'a> {
     }
 
     fn elements(&self) -> ElementsIter<'a> {
-        ElementsIter {
-            items: self.items.iter(),
-            parent: self.parent,
-        }
+        ElementsIter { items: self.items.iter(), parent: self.parent }
     }
 
     fn is_unique(&self) -> bool {
@@ -301,10 +268,7 @@ impl<'a> Iterator for ElementsIter<'a> {
 
     fn next(&mut self) -> Option<Node<'a>> {
         let value = self.items.next().filter(|_| !self.parent.is_cut_short())?;
-        Some(Node {
-            value,
-            ..self.parent
-        })
+        Some(Node { value, ..self.parent })
     }
 }
 
@@ -341,9 +305,7 @@ fn is_same(a: &Json<'_>, b: &Json<'_>) -> bool {
         }
         (Json::Object(a), Json::Object(b)) => {
             a.as_slice().len() == b.as_slice().len()
-                && a.as_slice()
-                    .iter()
-                    .all(|(name, a)| b.get(name).is_some_and(|b| is_same(a, b)))
+                && a.as_slice().iter().all(|(name, a)| b.get(name).is_some_and(|b| is_same(a, b)))
         }
         _ => a == b,
     }
@@ -386,9 +348,7 @@ fn hash(value: &Json<'_>, keys: &RandomState) -> u64 {
         Json::Bool(value) => value.hash(&mut hasher),
         Json::Number(text) => Decimal::parse(text).hash(&mut hasher),
         Json::String(text) => text.hash(&mut hasher),
-        Json::Array(items) => items
-            .iter()
-            .for_each(|item| hasher.write_u64(hash(item, keys))),
+        Json::Array(items) => items.iter().for_each(|item| hasher.write_u64(hash(item, keys))),
         // A sum, because the order of members is no part of the value.
         Json::Object(members) => {
             let members = members.as_slice().iter();
@@ -416,10 +376,7 @@ mod tests {
             ("9007199254740993", "9007199254740992", false),
             ("\"a\"", "\"\\u0061\"", true),
         ] {
-            let (left, right) = (
-                parse(a.as_bytes(), 9).unwrap(),
-                parse(b.as_bytes(), 9).unwrap(),
-            );
+            let (left, right) = (parse(a.as_bytes(), 9).unwrap(), parse(b.as_bytes(), 9).unwrap());
             assert_eq!(is_same(&left, &right), expected, "{a} {b}");
             let value: Value = serde_json::from_str(b).unwrap();
             assert_eq!(equals(&left, &value), expected, "{a} {b}");
@@ -432,9 +389,7 @@ mod tests {
         let unique = format!("[{}]", numbers.join(","));
         let twice = format!("[{},{{\"m\":0.0,\"n\":7}}]", numbers.join(","));
         for (text, expected) in [(unique, true), (twice, false)] {
-            let Json::Array(items) = parse(text.as_bytes(), 9).unwrap() else {
-                panic!()
-            };
+            let Json::Array(items) = parse(text.as_bytes(), 9).unwrap() else { panic!() };
             assert_eq!(is_unique(&items), expected);
         }
     }

@@ -21,11 +21,7 @@ impl Converter<'_> {
             return Ok(());
         };
         let mut part = |name: &str, convert| {
-            self.each(
-                components.get_mut(name),
-                &format!("/components/{name}"),
-                convert,
-            )
+            self.each(components.get_mut(name), &format!("/components/{name}"), convert)
         };
         part("parameters", Self::parameter)?;
         part("requestBodies", Self::body)?;
@@ -75,11 +71,7 @@ impl Converter<'_> {
     }
 
     fn body(&self, body: &mut Value, pointer: &str) -> Result<(), Invalid> {
-        self.each(
-            body.get_mut("content"),
-            &format!("{pointer}/content"),
-            Self::media_type,
-        )
+        self.each(body.get_mut("content"), &format!("{pointer}/content"), Self::media_type)
     }
 
     fn media_type(&self, media_type: &mut Value, pointer: &str) -> Result<(), Invalid> {

@@ -58,13 +58,8 @@ const SINGLE: [&str; 11] = [
     "unevaluatedItems",
     "unevaluatedProperties",
 ];
-const NAMED: [&str; 5] = [
-    "$defs",
-    "definitions",
-    "dependentSchemas",
-    "patternProperties",
-    "properties",
-];
+const NAMED: [&str; 5] =
+    ["$defs", "definitions", "dependentSchemas", "patternProperties", "properties"];
 const LISTED: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 
 /// Turns a schema of a document, and all below it, into the validator's draft; `original` is the document as written.
@@ -88,33 +83,16 @@ pub(super) fn convert(
         }
     }
     for name in NAMED {
-        for (key, below) in object
-            .get_mut(name)
-            .and_then(Value::as_object_mut)
-            .into_iter()
-            .flatten()
+        for (key, below) in
+            object.get_mut(name).and_then(Value::as_object_mut).into_iter().flatten()
         {
-            convert(
-                below,
-                version,
-                original,
-                &format!("{pointer}/{name}/{}", escape(key)),
-            )?;
+            convert(below, version, original, &format!("{pointer}/{name}/{}", escape(key)))?;
         }
     }
     for name in LISTED {
-        let list = object
-            .get_mut(name)
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten();
+        let list = object.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten();
         for (index, below) in list.enumerate() {
-            convert(
-                below,
-                version,
-                original,
-                &format!("{pointer}/{name}/{index}"),
-            )?;
+            convert(below, version, original, &format!("{pointer}/{name}/{index}"))?;
         }
     }
     bound_integers(object);
@@ -123,10 +101,9 @@ pub(super) fn convert(
         return convert_30(schema, pointer);
     }
     match object.get("$schema").and_then(Value::as_str) {
-        Some(dialect) if !is_known_dialect(dialect) => Err(Invalid::at(
-            format!("{pointer}/$schema"),
-            "unsupported dialect",
-        )),
+        Some(dialect) if !is_known_dialect(dialect) => {
+            Err(Invalid::at(format!("{pointer}/$schema"), "unsupported dialect"))
+        }
         _ => {
             object.remove("$schema");
             Ok(())
@@ -176,11 +153,7 @@ fn forget_read_only(object: &mut Map<String, Value>, original: &Value) {
         required.retain(|name| !read_only.iter().any(|read_only| name == read_only));
         !required.is_empty()
     };
-    if object
-        .get_mut("required")
-        .and_then(Value::as_array_mut)
-        .is_some_and(|list| !is_left(list))
-    {
+    if object.get_mut("required").and_then(Value::as_array_mut).is_some_and(|list| !is_left(list)) {
         object.remove("required");
     }
 }
@@ -199,9 +172,8 @@ fn convert_30(schema: &mut Value, pointer: &str) -> Result<(), Invalid> {
     if object.remove("nullable") != Some(Value::Bool(true)) {
         return Ok(());
     }
-    let is_plain = !["enum", "allOf", "anyOf", "oneOf", "not"]
-        .iter()
-        .any(|name| object.contains_key(*name));
+    let is_plain =
+        !["enum", "allOf", "anyOf", "oneOf", "not"].iter().any(|name| object.contains_key(*name));
     match object.get_mut("type") {
         Some(kind @ Value::String(_)) if is_plain => *kind = json!([kind.clone(), "null"]),
         _ => *schema = json!({ "anyOf": [{ "type": "null" }, schema.clone()] }),
@@ -223,14 +195,8 @@ mod tests {
     #[test]
     fn openapi_3_0_becomes_draft_4() {
         for (given, expected) in [
-            (
-                r#"{"type":"string","nullable":true}"#,
-                r#"{"type":["string","null"]}"#,
-            ),
-            (
-                r#"{"type":"string","nullable":false}"#,
-                r#"{"type":"string"}"#,
-            ),
+            (r#"{"type":"string","nullable":true}"#, r#"{"type":["string","null"]}"#),
+            (r#"{"type":"string","nullable":false}"#, r#"{"type":"string"}"#),
             (
                 r#"{"type":"string","enum":["a"],"nullable":true}"#,
                 r#"{"anyOf":[{"type":"null"},{"type":"string","enum":["a"]}]}"#,
@@ -264,11 +230,7 @@ mod tests {
     #[test]
     fn what_a_version_does_not_know_is_named() {
         for (version, given, pointer) in [
-            (
-                Version::V30,
-                r#"{"properties":{"a":{"const":1}}}"#,
-                "/s/properties/a/const",
-            ),
+            (Version::V30, r#"{"properties":{"a":{"const":1}}}"#, "/s/properties/a/const"),
             (Version::V30, r#"{"allOf":[{"if":{}}]}"#, "/s/allOf/0/if"),
             (Version::V30, "true", "/s"),
             (
@@ -278,11 +240,7 @@ mod tests {
             ),
             (Version::V31, r#"{"items":[]}"#, "/s/items"),
         ] {
-            assert_eq!(
-                converted(version, given).unwrap_err().pointer,
-                pointer,
-                "{given}"
-            );
+            assert_eq!(converted(version, given).unwrap_err().pointer, pointer, "{given}");
         }
     }
 }

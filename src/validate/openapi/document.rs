@@ -19,9 +19,8 @@ use crate::validate::tree::Tree;
 
 const DOCUMENT_URI: &str = "file:///openapi";
 /// The fields of a path item that are operations.
-pub(super) const METHODS: [&str; 8] = [
-    "get", "put", "post", "delete", "options", "head", "patch", "trace",
-];
+pub(super) const METHODS: [&str; 8] =
+    ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// A path template of a document with its operations, by upper-case method.
 #[derive(Debug)]
@@ -37,21 +36,20 @@ pub(super) fn read(text: &[u8]) -> Result<Value, Invalid> {
         return files::read_json(text);
     }
     let text = std::str::from_utf8(text).map_err(|error| Invalid::at("", error.to_string()))?;
-    serde_saphyr::from_str(text).map_err(|error| {
+    // YAML 1.2's booleans: a parameter may be called "on". The file is the operator's own, so its size needs no bounds.
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        budget: None,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let reason = error.to_string();
-        Invalid::at(
-            "",
-            format!("not YAML: {}", reason.lines().next().unwrap_or_default()),
-        )
+        Invalid::at("", format!("not YAML: {}", reason.lines().next().unwrap_or_default()))
     })
 }
 
 /// The document's version, or why it cannot be used.
 pub(super) fn version(document: &Value) -> Result<Version, Invalid> {
-    let version = document
-        .get("openapi")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let version = document.get("openapi").and_then(Value::as_str).unwrap_or_default();
     let found = match version.splitn(3, '.').collect::<Vec<_>>().as_slice() {
         ["3", "0", ..] => Version::V30,
         ["3", "1", ..] => Version::V31,
@@ -68,32 +66,19 @@ pub(super) fn version(document: &Value) -> Result<Version, Invalid> {
 /// The path of the first server, without a slash at its end; empty when there is none.
 pub(super) fn base_path(document: &Value) -> String {
     let server = document.pointer("/servers/0");
-    let url = server
-        .and_then(|server| server.get("url")?.as_str())
-        .unwrap_or_default();
+    let url = server.and_then(|server| server.get("url")?.as_str()).unwrap_or_default();
     let mut url = url.to_owned();
     let variables = server.and_then(|server| server.get("variables")?.as_object());
     for (name, variable) in variables.into_iter().flatten() {
-        let default = variable
-            .get("default")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let default = variable.get("default").and_then(Value::as_str).unwrap_or_default();
         url = url.replace(&format!("{{{name}}}"), default);
     }
     let path = match url.split_once("://") {
         Some((_, behind)) => behind.split_once('/').map_or("", |(_, path)| path),
         None => url.trim_start_matches('/'),
     };
-    let path = path
-        .split(['?', '#'])
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches('/');
-    if path.is_empty() {
-        String::new()
-    } else {
-        format!("/{path}")
-    }
+    let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    if path.is_empty() { String::new() } else { format!("/{path}") }
 }
 
 /// All paths and operations of a document.
@@ -103,17 +88,10 @@ pub(super) fn paths(
     ignores_servers: bool,
 ) -> Result<Vec<PathItem>, Invalid> {
     let original = document.clone();
-    Converter {
-        version,
-        original: &original,
-    }
-    .document(&mut document)?;
+    Converter { version, original: &original }.document(&mut document)?;
     let registry = Registry::new()
         .draft(version.draft())
-        .add(
-            DOCUMENT_URI,
-            version.draft().create_resource(document.clone()),
-        )
+        .add(DOCUMENT_URI, version.draft().create_resource(document.clone()))
         .and_then(|registry| registry.prepare())
         .map_err(|error| Invalid::at("", error.to_string()))?;
     let reader = Reader {
@@ -159,10 +137,7 @@ impl<'d> Reader<'d> {
                 Invalid::at(format!("{pointer}/$ref"), reason)
             })?;
         }
-        Err(Invalid::at(
-            format!("{pointer}/$ref"),
-            "references lead in a circle",
-        ))
+        Err(Invalid::at(format!("{pointer}/$ref"), "references lead in a circle"))
     }
 
     fn path_item(&self, template: &str, item: &'d Value) -> Result<PathItem, Invalid> {
@@ -177,10 +152,7 @@ impl<'d> Reader<'d> {
             let read = self.operation(operation, &format!("{pointer}/{method}"), &shared)?;
             operations.push((method.to_ascii_uppercase(), read));
         }
-        Ok(PathItem {
-            template: template.to_owned(),
-            operations,
-        })
+        Ok(PathItem { template: template.to_owned(), operations })
     }
 
     fn refuse_servers(&self, node: &Value, pointer: &str) -> Result<(), Invalid> {
@@ -205,19 +177,14 @@ impl<'d> Reader<'d> {
             }
         }
         let body = operation.get("requestBody");
-        let body = body
-            .map(|body| self.body(body, &format!("{pointer}/requestBody")))
-            .transpose()?;
+        let body =
+            body.map(|body| self.body(body, &format!("{pointer}/requestBody"))).transpose()?;
         Ok(Operation { parameters, body })
     }
 
     fn parameters(&self, holder: &'d Value, pointer: &str) -> Result<Vec<Parameter>, Invalid> {
         let mut read: Vec<Parameter> = Vec::new();
-        let list = holder
-            .get("parameters")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
+        let list = holder.get("parameters").and_then(Value::as_array).into_iter().flatten();
         for (index, parameter) in list.enumerate() {
             let written = format!("{pointer}/parameters/{index}");
             let (parameter, pointer) = self.resolve(parameter, &written)?;
@@ -237,9 +204,7 @@ impl<'d> Reader<'d> {
         let text = |name: &str| node.get(name).and_then(Value::as_str);
         let wrong = |name: &str| Invalid::at(format!("{pointer}/{name}"), "unsupported value");
         let name = text("name").ok_or_else(|| wrong("name"))?;
-        let place = text("in")
-            .and_then(Place::parse)
-            .ok_or_else(|| wrong("in"))?;
+        let place = text("in").and_then(Place::parse).ok_or_else(|| wrong("in"))?;
         let described_elsewhere = ["accept", "content-type", "authorization"];
         if place == Place::Header && described_elsewhere.contains(&&*name.to_ascii_lowercase()) {
             return Ok(None);
@@ -261,9 +226,7 @@ impl<'d> Reader<'d> {
 
     fn parameter_content(&self, node: &'d Value, pointer: &str) -> Result<Content, Invalid> {
         if let Some(schema) = node.get("schema") {
-            return Ok(Content::Styled(
-                self.schema(schema, &format!("{pointer}/schema"))?,
-            ));
+            return Ok(Content::Styled(self.schema(schema, &format!("{pointer}/schema"))?));
         }
         let Some(content) = node.get("content").and_then(Value::as_object) else {
             return Ok(Content::Any);
@@ -275,15 +238,10 @@ impl<'d> Reader<'d> {
         };
         let pointer = format!("{pointer}/{}", escape(name));
         if !MediaType::parse(name).is_some_and(|media_type| media_type.is_json()) {
-            return Err(Invalid::at(
-                pointer,
-                "parameters of this media type are not supported",
-            ));
+            return Err(Invalid::at(pointer, "parameters of this media type are not supported"));
         }
         match media_type.get("schema") {
-            Some(schema) => Ok(Content::Json(
-                self.schema(schema, &format!("{pointer}/schema"))?,
-            )),
+            Some(schema) => Ok(Content::Json(self.schema(schema, &format!("{pointer}/schema"))?)),
             None => Ok(Content::Any),
         }
     }
@@ -292,11 +250,8 @@ impl<'d> Reader<'d> {
         let (node, pointer) = self.resolve(node, pointer)?;
         let required = node.get("required") == Some(&Value::Bool(true));
         let mut media_types = Vec::new();
-        for (name, media_type) in node
-            .get("content")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
+        for (name, media_type) in
+            node.get("content").and_then(Value::as_object).into_iter().flatten()
         {
             let pointer = format!("{pointer}/content/{}", escape(name));
             let parsed =
@@ -307,10 +262,7 @@ impl<'d> Reader<'d> {
             self.refuse_form_parts(&parsed, media_type, schema.as_deref(), &pointer)?;
             media_types.push((parsed, schema));
         }
-        Ok(RequestBody {
-            required,
-            media_types,
-        })
+        Ok(RequestBody { required, media_types })
     }
 
     /// Refuses what is not done with forms: styles of single fields, and structures in urlencoded ones.
@@ -324,20 +276,13 @@ impl<'d> Reader<'d> {
         if !media_type.is_form() {
             return Ok(());
         }
-        let fields = node
-            .get("encoding")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten();
+        let fields = node.get("encoding").and_then(Value::as_object).into_iter().flatten();
         for (field, encoding) in fields {
             let is_default =
                 |name: &str, value: Value| encoding.get(name).is_none_or(|v| *v == value);
             if !(is_default("style", json!("form")) && is_default("explode", json!(true))) {
                 let pointer = format!("{pointer}/encoding/{}", escape(field));
-                return Err(Invalid::at(
-                    pointer,
-                    "styles of form fields are not supported",
-                ));
+                return Err(Invalid::at(pointer, "styles of form fields are not supported"));
             }
         }
         match schema.and_then(|schema| schema.shape().structured_property()) {
@@ -373,18 +318,14 @@ impl<'d> Reader<'d> {
         let compiled = Schema::of_document(options, self.version.draft(), &reference, shape)
             .map_err(|error| Invalid::at(pointer, error.reason))?;
         let compiled = Arc::new(compiled);
-        self.schemas
-            .borrow_mut()
-            .insert(target, Arc::clone(&compiled));
+        self.schemas.borrow_mut().insert(target, Arc::clone(&compiled));
         Ok(compiled)
     }
 }
 
 fn is_base64(text: &str) -> bool {
     use base64::Engine;
-    base64::engine::general_purpose::STANDARD
-        .decode(text)
-        .is_ok()
+    base64::engine::general_purpose::STANDARD.decode(text).is_ok()
 }
 
 fn percent_decoded(text: &str) -> String {

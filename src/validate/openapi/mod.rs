@@ -64,12 +64,8 @@ impl RequestBody {
         let exactness = |(media_type, schema): &'_ (MediaType, Option<Arc<Schema>>)| {
             Some((media_type.matches(body)?, schema.is_some()))
         };
-        let best = self
-            .media_types
-            .iter()
-            .filter(|entry| exactness(entry).is_some());
-        best.max_by_key(|entry| exactness(entry))
-            .map(|(_, schema)| schema.as_ref())
+        let best = self.media_types.iter().filter(|entry| exactness(entry).is_some());
+        best.max_by_key(|entry| exactness(entry)).map(|(_, schema)| schema.as_ref())
     }
 }
 
@@ -105,18 +101,11 @@ impl Api {
     pub(super) fn new(text: &[u8], options: ApiOptions) -> Result<Self, files::Invalid> {
         let document = document::read(text)?;
         let version = document::version(&document)?;
-        let base = options
-            .base
-            .clone()
-            .unwrap_or_else(|| document::base_path(&document));
+        let base = options.base.clone().unwrap_or_else(|| document::base_path(&document));
         let paths = document::paths(document, version, options.base.is_some())?;
         let mut router = Router::default();
         let mut items = Vec::new();
-        for PathItem {
-            template,
-            operations,
-        } in paths
-        {
+        for PathItem { template, operations } in paths {
             let pointer = format!("/paths/{}", files::escape(&template));
             let names = router
                 .add(&template, items.len())
@@ -130,33 +119,18 @@ impl Api {
                 }
             }
             let allow = allow(&operations);
-            items.push(Item {
-                names,
-                operations,
-                allow,
-            });
+            items.push(Item { names, operations, allow });
         }
         let base = base.trim_end_matches('/');
-        let base = paths::segments(base.as_bytes())
-            .into_iter()
-            .filter(|part| !part.is_empty());
+        let base = paths::segments(base.as_bytes()).into_iter().filter(|part| !part.is_empty());
         let base = base.map(Box::from).collect();
-        Ok(Self {
-            base,
-            deny_unknown: options.deny_unknown,
-            router,
-            items,
-        })
+        Ok(Self { base, deny_unknown: options.deny_unknown, router, items })
     }
 
     /// The operation of a request. `path` is percent-encoded and without query.
     pub(super) fn find<'a>(&'a self, method: &[u8], path: &'a [u8]) -> Lookup<'a> {
         let Some(matched) = self.router.find(&self.base, path) else {
-            return if self.deny_unknown {
-                Lookup::NoPath
-            } else {
-                Lookup::Unknown
-            };
+            return if self.deny_unknown { Lookup::NoPath } else { Lookup::Unknown };
         };
         let Some(item) = self.items.get(matched.template) else {
             return Lookup::NoPath;
@@ -185,19 +159,13 @@ impl Api {
 
 impl Operation {
     fn path_parameters(&self) -> Vec<&String> {
-        let path = self
-            .parameters
-            .iter()
-            .filter(|p| p.place == super::param::Place::Path);
+        let path = self.parameters.iter().filter(|p| p.place == super::param::Place::Path);
         path.map(|parameter| &parameter.name).collect()
     }
 }
 
 fn allow(operations: &[(String, Operation)]) -> String {
-    let mut methods: Vec<&str> = operations
-        .iter()
-        .map(|(method, _)| method.as_str())
-        .collect();
+    let mut methods: Vec<&str> = operations.iter().map(|(method, _)| method.as_str()).collect();
     if methods.contains(&"GET") && !methods.contains(&"HEAD") {
         methods.push("HEAD");
     }

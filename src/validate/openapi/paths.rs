@@ -51,10 +51,7 @@ impl Router {
         }
         let mut sorted = names.clone();
         sorted.sort_unstable();
-        if sorted
-            .windows(2)
-            .any(|pair| matches!(pair, [a, b] if a == b))
-        {
+        if sorted.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
             return Err("a parameter is named twice".to_owned());
         }
         match self.nodes.get_mut(at) {
@@ -78,8 +75,7 @@ impl Router {
                 Some((_, found)) => *found,
                 None => {
                     node.mixed.push((segment, next));
-                    node.mixed
-                        .sort_by_key(|(pieces, _)| std::cmp::Reverse(literal_bytes(pieces)));
+                    node.mixed.sort_by_key(|(pieces, _)| std::cmp::Reverse(literal_bytes(pieces)));
                     next
                 }
             },
@@ -97,11 +93,7 @@ impl Router {
         let same = |base: &[u8], given: &[u8]| {
             *percent_decode(base, false) == *percent_decode(given, false)
         };
-        if !base
-            .iter()
-            .zip(start)
-            .all(|(base, given)| same(base, given))
-        {
+        if !base.iter().zip(start).all(|(base, given)| same(base, given)) {
             return None;
         }
         let mut values = Vec::new();
@@ -207,10 +199,7 @@ fn match_pieces<'a>(pieces: &[Piece], segment: &'a [u8], values: &mut Vec<&'a [u
                 let [Piece::Literal(literal), ..] = tail else {
                     return false;
                 };
-                let found = rest
-                    .windows(literal.len())
-                    .skip(1)
-                    .position(|part| *part == **literal);
+                let found = rest.windows(literal.len()).skip(1).position(|part| *part == **literal);
                 let Some(before) = found else { return false };
                 let (value, behind) = rest.split_at(before + 1);
                 values.push(value);
@@ -223,19 +212,11 @@ fn match_pieces<'a>(pieces: &[Piece], segment: &'a [u8], values: &mut Vec<&'a [u
 /// The segments of a path, without empty and dot segments; an empty last one stands for a slash at the end.
 pub(super) fn segments(path: &[u8]) -> Vec<&[u8]> {
     let mut found: Vec<&[u8]> = Vec::new();
-    let mut parts = path
-        .strip_prefix(b"/")
-        .unwrap_or(path)
-        .split(|byte| *byte == b'/')
-        .peekable();
+    let mut parts = path.strip_prefix(b"/").unwrap_or(path).split(|byte| *byte == b'/').peekable();
     while let Some(part) = parts.next() {
         let is_last = parts.peek().is_none();
         let is_dots = part.len() <= "%2e%2e".len() && matches!(part.first(), Some(b'.' | b'%'));
-        let decoded = if is_dots {
-            percent_decode(part, false)
-        } else {
-            part.into()
-        };
+        let decoded = if is_dots { percent_decode(part, false) } else { part.into() };
         match &*decoded {
             b".." => {
                 found.pop();
@@ -284,13 +265,7 @@ mod tests {
     fn a_path_is_of_the_most_concrete_template() {
         let router = router();
         let matched = |template: usize, values: &[&'static str]| {
-            Some((
-                template,
-                values
-                    .iter()
-                    .map(|value| value.as_bytes())
-                    .collect::<Vec<_>>(),
-            ))
+            Some((template, values.iter().map(|value| value.as_bytes()).collect::<Vec<_>>()))
         };
         for (path, expected) in [
             ("/", matched(0, &[])),
@@ -320,23 +295,15 @@ mod tests {
             ("/a/1/c/", None),
             ("/users/7/posts/1", None),
         ] {
-            let found = router
-                .find(&[], path.as_bytes())
-                .map(|found| (found.template, found.values));
+            let found =
+                router.find(&[], path.as_bytes()).map(|found| (found.template, found.values));
             assert_eq!(found, expected, "{path}");
         }
     }
 
     #[test]
     fn templates_that_cannot_be_told_apart_are_refused() {
-        for bad in [
-            "/users/{name}",
-            "/x/{a}{b}",
-            "/x/{a",
-            "/x/a}",
-            "/x/{}",
-            "/x/{a}/{a}",
-        ] {
+        for bad in ["/users/{name}", "/x/{a}{b}", "/x/{a", "/x/a}", "/x/{}", "/x/{a}/{a}"] {
             assert!(router().add(bad, 99).is_err(), "{bad}");
         }
     }

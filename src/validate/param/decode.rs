@@ -34,9 +34,7 @@ pub(in crate::validate) fn percent_decode(raw: &[u8], plus_is_space: bool) -> Co
 }
 
 fn hex(byte: u8) -> Option<u8> {
-    char::from(byte)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// The decoded text, or `None` when it is not UTF-8.
@@ -58,25 +56,16 @@ pub(in crate::validate) struct Pair<'a> {
 
 /// The arguments of a query, in order; empty ones (`&&`) are none.
 pub(in crate::validate) fn pairs(query: &[u8]) -> impl Iterator<Item = Pair<'_>> {
-    query
-        .split(|byte| *byte == b'&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = split_at_equals(pair);
-            Pair {
-                name: percent_decode(name, true),
-                value,
-            }
-        })
+    query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = split_at_equals(pair);
+        Pair { name: percent_decode(name, true), value }
+    })
 }
 
 /// What stands before and behind the first `=`.
 pub(in crate::validate) fn split_at_equals(pair: &[u8]) -> (&[u8], &[u8]) {
     let mut parts = pair.splitn(2, |byte| *byte == b'=');
-    (
-        parts.next().unwrap_or_default(),
-        parts.next().unwrap_or_default(),
-    )
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -95,11 +84,7 @@ mod tests {
             ("%", false, "%"),
             ("%+1", true, "% 1"),
         ] {
-            assert_eq!(
-                decode_text(raw.as_bytes(), plus).as_deref(),
-                Some(expected),
-                "{raw}"
-            );
+            assert_eq!(decode_text(raw.as_bytes(), plus).as_deref(), Some(expected), "{raw}");
         }
         assert_eq!(decode_text(b"%FF", false), None);
     }
@@ -111,14 +96,6 @@ mod tests {
             name: Cow::Borrowed(name.as_bytes()),
             value: value.as_bytes(),
         };
-        assert_eq!(
-            read,
-            [
-                pair("a", "1"),
-                pair("b=c", "d%26e=f"),
-                pair("g", ""),
-                pair("", "h")
-            ]
-        );
+        assert_eq!(read, [pair("a", "1"), pair("b=c", "d%26e=f"), pair("g", ""), pair("", "h")]);
     }
 }

@@ -6,7 +6,7 @@ pub(super) mod style;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-pub use style::{Place, Style};
+pub(super) use style::{Place, Style};
 
 use self::decode::Pair;
 use self::style::{Decoding, Misread, Reader};
@@ -60,14 +60,8 @@ impl<'a, H: RequestHead> Inputs<'a, H> {
         path: &'a [(&'a str, &'a [u8])],
         parameters: &[Parameter],
     ) -> Self {
-        let in_query = parameters
-            .iter()
-            .any(|parameter| parameter.place == Place::Query);
-        let query = if in_query {
-            decode::pairs(head.query()).collect()
-        } else {
-            Vec::new()
-        };
+        let in_query = parameters.iter().any(|parameter| parameter.place == Place::Query);
+        let query = if in_query { decode::pairs(head.query()).collect() } else { Vec::new() };
         Self { head, query, path }
     }
 }
@@ -100,25 +94,13 @@ impl Parameter {
             return Err("invalid parameter name \"\"".to_owned());
         }
         if let Content::Styled(schema) = &content {
-            let is_object = schema
-                .shape()
-                .readings()
-                .any(|reading| reading == Reading::Object);
+            let is_object = schema.shape().readings().any(|reading| reading == Reading::Object);
             if style == Style::DeepObject && !is_object {
                 return Err("style \"deepObject\" requires a schema of type \"object\"".to_owned());
             }
         }
         let name = name.to_owned();
-        Ok(Self {
-            name,
-            place,
-            required,
-            content,
-            style,
-            explode,
-            allow_empty: false,
-            header,
-        })
+        Ok(Self { name, place, required, content, style, explode, allow_empty: false, header })
     }
 
     /// True when both name the same place of a request.
@@ -131,10 +113,7 @@ impl Parameter {
     }
 
     fn origin(&self) -> Origin<'_> {
-        Origin {
-            location: self.place.as_str(),
-            name: Some(&self.name),
-        }
+        Origin { location: self.place.as_str(), name: Some(&self.name) }
     }
 
     /// Adds what is wrong with the parameter; one fault without its text when the client is told nothing.
@@ -188,19 +167,11 @@ impl Parameter {
             percent: self.place != Place::Header,
             plus_is_space: self.place == Place::Query,
         };
-        Reader {
-            style: self.style,
-            explode: self.explode,
-            shape,
-            reading,
-            decoding,
-        }
+        Reader { style: self.style, explode: self.explode, shape, reading, decoding }
     }
 
     fn check_query(&self, pairs: &[Pair<'_>], detailed: bool, faults: &mut Vec<Fault>) {
-        let mut own = pairs
-            .iter()
-            .filter(|pair| *pair.name == *self.name.as_bytes());
+        let mut own = pairs.iter().filter(|pair| *pair.name == *self.name.as_bytes());
         let schema = match &self.content {
             Content::Styled(schema) => schema,
             Content::Any => {
@@ -256,10 +227,7 @@ impl Parameter {
         match first {
             Some(Ok(value)) if detailed => faults.extend(schema.faults(&value, &self.origin())),
             Some(Err(misread)) => faults.push(self.origin().fault("style", misread.message())),
-            _ => faults.push(
-                self.origin()
-                    .fault("schema", "does not conform to the schema"),
-            ),
+            _ => faults.push(self.origin().fault("schema", "does not conform to the schema")),
         }
     }
 
@@ -268,10 +236,7 @@ impl Parameter {
             Err(_) => faults.push(self.origin().fault("content", "must be JSON")),
             Ok(value) if schema.is_valid(&value) => {}
             Ok(value) if detailed => faults.extend(schema.faults(&value, &self.origin())),
-            Ok(_) => faults.push(
-                self.origin()
-                    .fault("schema", "does not conform to the schema"),
-            ),
+            Ok(_) => faults.push(self.origin().fault("schema", "does not conform to the schema")),
         }
     }
 
@@ -292,9 +257,7 @@ impl Parameter {
         let Some(header) = &self.header else {
             return Found::Nothing;
         };
-        let crumbs = head
-            .header_values(header)
-            .flat_map(|line| line.split(|byte| *byte == b';'));
+        let crumbs = head.header_values(header).flat_map(|line| line.split(|byte| *byte == b';'));
         let own = crumbs.filter_map(|crumb| {
             let (name, value) = decode::split_at_equals(crumb.trim_ascii());
             (name == self.name.as_bytes()).then_some(value)

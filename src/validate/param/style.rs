@@ -10,7 +10,7 @@ use crate::validate::shape::{Reading, Shape};
 
 /// Where a parameter stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub(in crate::validate) enum Place {
     /// A header line.
     Header,
     /// The query.
@@ -23,7 +23,7 @@ pub enum Place {
 
 impl Place {
     /// The place's name in the configuration, in documents and in errors.
-    pub fn as_str(self) -> &'static str {
+    pub(in crate::validate) fn as_str(self) -> &'static str {
         match self {
             Self::Header => "header",
             Self::Query => "query",
@@ -33,7 +33,7 @@ impl Place {
     }
 
     /// The place with this name.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(in crate::validate) fn parse(name: &str) -> Option<Self> {
         [Self::Header, Self::Query, Self::Path, Self::Cookie]
             .into_iter()
             .find(|place| place.as_str() == name)
@@ -42,8 +42,7 @@ impl Place {
 
 /// How arrays and objects are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Style {
+pub(in crate::validate) enum Style {
     Simple,
     Label,
     Matrix,
@@ -55,7 +54,7 @@ pub enum Style {
 
 impl Style {
     /// The style with this name.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(in crate::validate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "simple" => Self::Simple,
             "label" => Self::Label,
@@ -69,7 +68,7 @@ impl Style {
     }
 
     /// OpenAPI's default for a place.
-    pub fn default_of(place: Place) -> Self {
+    pub(in crate::validate) fn default_of(place: Place) -> Self {
         match place {
             Place::Header | Place::Path => Self::Simple,
             Place::Query | Place::Cookie => Self::Form,
@@ -77,7 +76,7 @@ impl Style {
     }
 
     /// True when OpenAPI defines the style for the place.
-    pub fn fits(self, place: Place) -> bool {
+    pub(in crate::validate) fn fits(self, place: Place) -> bool {
         match place {
             Place::Path => matches!(self, Self::Simple | Self::Label | Self::Matrix),
             Place::Header => self == Self::Simple,
@@ -87,7 +86,7 @@ impl Style {
     }
 
     /// OpenAPI's default of `explode`.
-    pub fn default_explode(self) -> bool {
+    pub(in crate::validate) fn default_explode(self) -> bool {
         matches!(self, Self::Form | Self::DeepObject)
     }
 }
@@ -127,20 +126,14 @@ impl Decoding {
     fn text(self, raw: &[u8]) -> Result<Cow<'_, str>, Misread> {
         let text = match self.percent {
             true => decode_text(raw, self.plus_is_space),
-            false => std::str::from_utf8(raw.trim_ascii())
-                .ok()
-                .map(Cow::Borrowed),
+            false => std::str::from_utf8(raw.trim_ascii()).ok().map(Cow::Borrowed),
         };
         text.ok_or(Misread::Encoding)
     }
 
     fn scalar<'a>(self, raw: &'a [u8], shape: &Shape, typed: bool) -> Result<Json<'a>, Misread> {
         let text = self.text(raw)?;
-        Ok(if typed {
-            shape.scalar(text)
-        } else {
-            Json::String(text)
-        })
+        Ok(if typed { shape.scalar(text) } else { Json::String(text) })
     }
 }
 
@@ -169,14 +162,10 @@ impl Reader<'_> {
         for pair in pairs {
             let (name, value) = pair?;
             let name = self.decoding.text(name)?;
-            let value = self
-                .decoding
-                .scalar(value, self.shape.property(&name), true)?;
+            let value = self.decoding.scalar(value, self.shape.property(&name), true)?;
             members.push((name, value));
         }
-        Members::new(members)
-            .map(Json::Object)
-            .ok_or(Misread::Repeated)
+        Members::new(members).map(Json::Object).ok_or(Misread::Repeated)
     }
 
     /// A value of `simple`, `label` or `matrix` style, or one `form` value, from its one text.
@@ -204,12 +193,7 @@ impl Reader<'_> {
                 let mut parts = parts();
                 self.object(std::iter::from_fn(move || {
                     let name = parts.next()?;
-                    Some(
-                        parts
-                            .next()
-                            .map(|value| (name, value))
-                            .ok_or(Misread::Style),
-                    )
+                    Some(parts.next().map(|value| (name, value)).ok_or(Misread::Style))
                 }))
             }
         }
@@ -256,10 +240,7 @@ impl Reader<'_> {
 
     fn deep_object<'a>(&self, pairs: &[Pair<'a>], name: &str) -> Option<Result<Json<'a>, Misread>> {
         let property = |pair: &Pair<'a>| {
-            let inner = pair
-                .name
-                .strip_prefix(name.as_bytes())?
-                .strip_prefix(b"[")?;
+            let inner = pair.name.strip_prefix(name.as_bytes())?.strip_prefix(b"[")?;
             Some((inner.strip_suffix(b"]")?.to_vec(), pair.value))
         };
         self.gathered(pairs.iter().filter_map(property))
@@ -285,15 +266,13 @@ impl Reader<'_> {
             return None;
         }
         sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let members = sorted
-            .chunk_by(|(a, _), (b, _)| a == b)
-            .map(|run| self.property(run));
+        let members = sorted.chunk_by(|(a, _), (b, _)| a == b).map(|run| self.property(run));
         let members: Result<Vec<_>, _> = members.collect();
-        Some(members.and_then(|members| {
-            Members::new(members)
-                .map(Json::Object)
-                .ok_or(Misread::Repeated)
-        }))
+        Some(
+            members.and_then(|members| {
+                Members::new(members).map(Json::Object).ok_or(Misread::Repeated)
+            }),
+        )
     }
 
     fn property<'a>(
@@ -306,9 +285,8 @@ impl Reader<'_> {
         let value = if run.len() == 1 && !shape.allows_array() {
             self.decoding.scalar(first, shape, true)?
         } else {
-            let values = run
-                .iter()
-                .map(|(_, value)| self.decoding.scalar(value, shape.items(), true));
+            let values =
+                run.iter().map(|(_, value)| self.decoding.scalar(value, shape.items(), true));
             Json::Array(values.collect::<Result<_, _>>()?)
         };
         Ok((Cow::Owned(name), value))
@@ -316,21 +294,13 @@ impl Reader<'_> {
 }
 
 fn named(part: &[u8]) -> Result<(&[u8], &[u8]), Misread> {
-    if part.contains(&b'=') {
-        Ok(split_at_equals(part))
-    } else {
-        Err(Misread::Style)
-    }
+    if part.contains(&b'=') { Ok(split_at_equals(part)) } else { Err(Misread::Style) }
 }
 
 /// The value of `NAME=VALUE`, when the name is the parameter's own.
 fn own_value<'a>(part: &'a [u8], name: &str) -> Result<&'a [u8], Misread> {
     let (own, value) = split_at_equals(part);
-    if *percent_decode(own, false) == *name.as_bytes() {
-        Ok(value)
-    } else {
-        Err(Misread::Style)
-    }
+    if *percent_decode(own, false) == *name.as_bytes() { Ok(value) } else { Err(Misread::Style) }
 }
 
 /// The parts of a text between separators; an empty text has none.
@@ -344,11 +314,7 @@ struct Split<'a> {
 
 impl<'a> Split<'a> {
     fn new(raw: &'a [u8], separator: &'static [u8], encoded: bool) -> Self {
-        Self {
-            rest: Some(raw).filter(|raw| !raw.is_empty()),
-            separator,
-            encoded,
-        }
+        Self { rest: Some(raw).filter(|raw| !raw.is_empty()), separator, encoded }
     }
 
     /// The length of a separator at the start of `rest`; 0 when there is none.
@@ -361,9 +327,7 @@ impl<'a> Split<'a> {
         if rest.starts_with(self.separator) {
             return self.separator.len();
         }
-        let found = spellings
-            .iter()
-            .find(|spelling| self.encoded && rest.starts_with(spelling));
+        let found = spellings.iter().find(|spelling| self.encoded && rest.starts_with(spelling));
         found.map_or(0, |spelling| spelling.len())
     }
 }

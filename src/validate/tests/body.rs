@@ -24,11 +24,7 @@ fn outcome(plan: &ValidatePlan, body: &str) -> Outcome {
 fn a_body_passes_or_is_told_everything_that_is_wrong() {
     let plan = folder().plan(&["validate_body user.json"]);
     let bad = |faults: &[&str]| {
-        Err((
-            400,
-            BAD_BODY.to_owned(),
-            faults.iter().map(ToString::to_string).collect(),
-        ))
+        Err((400, BAD_BODY.to_owned(), faults.iter().map(ToString::to_string).collect()))
     };
     for (body, expected) in [
         (r#"{"email":"a@b.c"}"#, Ok(())),
@@ -37,22 +33,13 @@ fn a_body_passes_or_is_told_everything_that_is_wrong() {
         (r#"{"email":"nobody"}"#, bad(&["/email format"])),
         ("{}", bad(&[" required"])),
         ("[]", bad(&[" type"])),
-        (
-            r#"{"email":"a@b.c","x":1}"#,
-            bad(&[" additionalProperties"]),
-        ),
-        (
-            r#"{"email":"a@b.c","age":150.00000000000000001}"#,
-            bad(&["/age type", "/age maximum"]),
-        ),
+        (r#"{"email":"a@b.c","x":1}"#, bad(&[" additionalProperties"])),
+        (r#"{"email":"a@b.c","age":150.00000000000000001}"#, bad(&["/age type", "/age maximum"])),
         (
             r#"{"email":"a@b.c","tags":["aaaa","b","cccc"]}"#,
             bad(&["/tags/0 maxLength", "/tags/2 maxLength"]),
         ),
-        (
-            r#"{"email":"a@b.c","tags":["a","\u0061"]}"#,
-            bad(&["/tags uniqueItems"]),
-        ),
+        (r#"{"email":"a@b.c","tags":["a","\u0061"]}"#, bad(&["/tags uniqueItems"])),
     ] {
         let mut outcome = outcome(&plan, body);
         if let Err((_, _, faults)) = &mut outcome {
@@ -76,14 +63,8 @@ fn what_is_no_json_is_told_apart() {
     ] {
         assert_eq!(outcome(&plan, body), not_json, "{body}");
     }
-    assert_eq!(
-        outcome(&plan, r#"{"email":"a@b.c","nested":[[1]]}"#),
-        Ok(())
-    );
-    assert_eq!(
-        decide(&plan, &post("application/json"), "/", b"\"\xff\""),
-        not_json
-    );
+    assert_eq!(outcome(&plan, r#"{"email":"a@b.c","nested":[[1]]}"#), Ok(()));
+    assert_eq!(decide(&plan, &post("application/json"), "/", b"\"\xff\""), not_json);
 }
 
 #[test]
@@ -100,56 +81,28 @@ fn types_that_are_not_listed_are_refused_and_other_listed_ones_pass() {
     let folder = folder();
     let default = folder.plan(&["validate_body user.json"]);
     let listed = folder.plan(&["validate_body user.json content_type=application/json,image/*"]);
-    let refused = Err((
-        415,
-        "specified Content-Type is not allowed".to_owned(),
-        vec![],
-    ));
+    let refused = Err((415, "specified Content-Type is not allowed".to_owned(), vec![]));
     let good = br#"{"email":"a@b.c"}"#;
     for (plan, headers, body, expected) in [
-        (
-            &default,
-            vec![("Content-Type", "application/json; charset=utf-8")],
-            &good[..],
-            Ok(()),
-        ),
-        (
-            &default,
-            vec![("Content-Type", "APPLICATION/Merge-Patch+JSON")],
-            good,
-            Ok(()),
-        ),
-        (
-            &default,
-            vec![("Content-Type", "text/json")],
-            good,
-            refused.clone(),
-        ),
+        (&default, vec![("Content-Type", "application/json; charset=utf-8")], &good[..], Ok(())),
+        (&default, vec![("Content-Type", "APPLICATION/Merge-Patch+JSON")], good, Ok(())),
+        (&default, vec![("Content-Type", "text/json")], good, refused.clone()),
         (&default, vec![], good, refused.clone()),
         (
             &default,
-            vec![
-                ("Content-Type", "application/json"),
-                ("Content-Encoding", "gzip"),
-            ],
+            vec![("Content-Type", "application/json"), ("Content-Encoding", "gzip")],
             good,
             refused.clone(),
         ),
         (
             &default,
-            vec![
-                ("Content-Type", "application/json"),
-                ("Content-Encoding", "identity"),
-            ],
+            vec![("Content-Type", "application/json"), ("Content-Encoding", "identity")],
             good,
             Ok(()),
         ),
         (
             &default,
-            vec![
-                ("Content-Type", "application/json"),
-                ("Content-Type", "text/plain"),
-            ],
+            vec![("Content-Type", "application/json"), ("Content-Type", "text/plain")],
             good,
             refused.clone(),
         ),
@@ -159,12 +112,7 @@ fn types_that_are_not_listed_are_refused_and_other_listed_ones_pass() {
             b"email=a@b.c",
             refused.clone(),
         ),
-        (
-            &listed,
-            vec![("Content-Type", "image/png")],
-            b"\x89PNG",
-            Ok(()),
-        ),
+        (&listed, vec![("Content-Type", "image/png")], b"\x89PNG", Ok(())),
         (
             &listed,
             vec![("Content-Type", "application/json")],
@@ -192,42 +140,33 @@ fn forms_are_objects_with_the_types_of_the_schema() {
         ("email=%FF", bad(" content")),
     ] {
         let head = post("application/x-www-form-urlencoded");
-        assert_eq!(
-            decide(&plan, &head, "/", body.as_bytes()),
-            expected,
-            "{body}"
-        );
+        assert_eq!(decide(&plan, &head, "/", body.as_bytes()), expected, "{body}");
     }
     let part = |name: &str, value: &str| {
         format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
     };
     for (body, expected) in [
-        (
-            format!("{}{}--B--", part("email", "a@b.c"), part("age", "5")),
-            Ok(()),
-        ),
-        (
-            format!("{}{}--B--", part("email", "a@b.c"), part("age", "-5")),
-            bad("/age minimum"),
-        ),
+        (format!("{}{}--B--", part("email", "a@b.c"), part("age", "5")), Ok(())),
+        (format!("{}{}--B--", part("email", "a@b.c"), part("age", "-5")), bad("/age minimum")),
         (part("email", "a@b.c"), bad(" content")),
     ] {
         let head = post("multipart/form-data; boundary=B");
-        assert_eq!(
-            decide(&plan, &head, "/", body.as_bytes()),
-            expected,
-            "{body}"
-        );
+        assert_eq!(decide(&plan, &head, "/", body.as_bytes()), expected, "{body}");
     }
+}
+
+#[test]
+fn plans_and_checks_can_be_taken_to_another_thread() {
+    fn is_shared<T: Send + Sync + 'static>() {}
+    is_shared::<ValidatePlan>();
+    is_shared::<BodyCheck>();
+    assert!(is_heavy(HEAVY_BODY_BYTES) && !is_heavy(HEAVY_BODY_BYTES - 1));
 }
 
 #[test]
 fn brief_errors_say_nothing_more() {
     let plan = folder().plan(&["validate_body user.json", "validate_errors brief"]);
-    assert_eq!(
-        outcome(&plan, "{}"),
-        Err((400, BAD_BODY.to_owned(), vec![]))
-    );
+    assert_eq!(outcome(&plan, "{}"), Err((400, BAD_BODY.to_owned(), vec![])));
 }
 
 #[test]
@@ -238,25 +177,15 @@ fn errors_never_show_a_value_and_cut_long_names() {
     )]);
     let plan = folder.plan(&["validate_body s.json"]);
     let name = "n".repeat(80);
-    for value in [
-        r#""SECRET""#,
-        r#"["SECRET", 424242]"#,
-        r#"{"k":"SECRET"}"#,
-        r#"{"key":424242}"#,
-        "424242",
-    ] {
+    for value in
+        [r#""SECRET""#, r#"["SECRET", 424242]"#, r#"{"k":"SECRET"}"#, r#"{"key":424242}"#, "424242"]
+    {
         let body = format!("{{\"{name}\":{value}}}");
         let head = post("application/json");
         let refusal = refusal(&plan, &head, "/", &[], body.as_bytes()).unwrap();
         let text = format!("{refusal:?}");
-        assert!(
-            !text.contains("SECRET") && !text.contains("424242"),
-            "{text}"
-        );
-        assert!(
-            !text.contains(&name) && text.contains(&name[..64]),
-            "{text}"
-        );
+        assert!(!text.contains("SECRET") && !text.contains("424242"), "{text}");
+        assert!(!text.contains(&name) && text.contains(&name[..64]), "{text}");
         assert!(refusal.faults.iter().all(|fault| !fault.message.is_empty()));
     }
 }
@@ -266,9 +195,7 @@ fn a_long_list_of_bad_items_costs_twenty_errors() {
     let folder = Folder::with(&[("s.json", r#"{"items":{"type":"string"}}"#)]);
     let plan = folder.plan(&["validate_body s.json"]);
     let body = format!("[{}1]", "1,".repeat(100_000));
-    let Err((400, _, faults)) = outcome(&plan, &body) else {
-        panic!()
-    };
+    let Err((400, _, faults)) = outcome(&plan, &body) else { panic!() };
     let expected: Vec<_> = (0..20).map(|index| format!("/{index} type")).collect();
     assert_eq!(faults, expected);
 }
@@ -282,11 +209,8 @@ fn errors_name_the_branch_that_was_meant() {
             {"properties":{"kind":{"const":"dog"},"tricks":{"type":"array"}},"required":["kind"]}]}"#,
     )]);
     let plan = folder.plan(&["validate_body s.json"]);
-    let expected = Err((
-        400,
-        BAD_BODY.to_owned(),
-        vec![" oneOf".to_owned(), "/tricks type".to_owned()],
-    ));
+    let expected =
+        Err((400, BAD_BODY.to_owned(), vec![" oneOf".to_owned(), "/tricks type".to_owned()]));
     assert_eq!(outcome(&plan, r#"{"kind":"dog","tricks":5}"#), expected);
 }
 
@@ -335,15 +259,8 @@ fn formats_are_asserted_in_every_draft() {
         ] {
             let folder = Folder::with(&[("s.json", &format!(r#"{{"format":"{format}"}}"#))]);
             let plan = folder.plan(&[&format!("validate_body s.json draft={draft}")]);
-            assert_eq!(
-                outcome(&plan, &format!("{good:?}")),
-                Ok(()),
-                "{draft} {format}"
-            );
-            assert!(
-                outcome(&plan, &format!("{bad:?}")).is_err(),
-                "{draft} {format}"
-            );
+            assert_eq!(outcome(&plan, &format!("{good:?}")), Ok(()), "{draft} {format}");
+            assert!(outcome(&plan, &format!("{bad:?}")).is_err(), "{draft} {format}");
         }
     }
 }
@@ -365,17 +282,11 @@ fn patterns_are_those_of_ecma_262_and_cannot_blow_up() {
         (r"^(?:(a+)+)(?!b)$", &repeated, false),
         (r"^(a|aa)+\\1$", &repeated, false),
     ] {
-        let folder = Folder::with(&[(
-            "s.json",
-            &format!(r#"{{"items":{{"pattern":"{pattern}"}}}}"#),
-        )]);
+        let folder =
+            Folder::with(&[("s.json", &format!(r#"{{"items":{{"pattern":"{pattern}"}}}}"#))]);
         let plan = folder.plan(&["validate_body s.json"]);
         let items = vec![format!("\"{text}\""); 200].join(",");
-        assert_eq!(
-            outcome(&plan, &format!("[{items}]")).is_ok(),
-            passes,
-            "{pattern} {text}"
-        );
+        assert_eq!(outcome(&plan, &format!("[{items}]")).is_ok(), passes, "{pattern} {text}");
     }
 }
 
@@ -388,11 +299,7 @@ fn the_deepest_document_fits_the_stack_of_a_thread() {
     let plan = folder.plan(&["validate_body s.json", "validate_depth 512"]);
     let check = decide_head(
         &plan,
-        &HeadFacts {
-            head: &post("application/json"),
-            path: b"/",
-            path_parameters: &[],
-        },
+        &HeadFacts { head: &post("application/json"), path: b"/", path_parameters: &[] },
     );
     let check = check.body.unwrap();
     for (text, passes) in [

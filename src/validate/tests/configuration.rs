@@ -14,14 +14,8 @@ fn bad_lines_name_the_offending_word() {
         ("remote.json", r#"{"$ref":"https://example.com/s.json"}"#),
         ("missing.json", r#"{"$ref":"nowhere.json"}"#),
         ("dangling.json", r##"{"items":{"$ref":"#/$defs/x"}}"##),
-        (
-            "draft.json",
-            r#"{"$schema":"https://example.com/my-schema"}"#,
-        ),
-        (
-            "digits.json",
-            r#"{"items":{"maximum":0.12345678901234567890123}}"#,
-        ),
+        ("draft.json", r#"{"$schema":"https://example.com/my-schema"}"#),
+        ("digits.json", r#"{"items":{"maximum":0.12345678901234567890123}}"#),
         ("via.json", r#"{"$ref":"broken.json"}"#),
         ("openapi.json", r#"{"openapi":"2.0"}"#),
     ]);
@@ -58,55 +52,22 @@ fn bad_lines_name_the_offending_word() {
             "validate_body digits.json",
             r#"schema "digits.json" is invalid at "/items/maximum": the number 0.12345678901234567890123 has too many digits"#,
         ),
-        (
-            "validate_body good.json draft=5",
-            r#"invalid parameter "draft=5""#,
-        ),
-        (
-            "validate_body good.json draft=4 draft=6",
-            r#"duplicate parameter "draft=6""#,
-        ),
-        (
-            "validate_body good.json content_type=json",
-            r#"invalid parameter "content_type=json""#,
-        ),
-        (
-            "validate_body good.json content_type=a/b,",
-            r#"invalid parameter "content_type=a/b,""#,
-        ),
-        (
-            "validate_body good.json strict",
-            r#"invalid parameter "strict""#,
-        ),
-        (
-            "validate_param cookie a",
-            r#"invalid value "cookie" in "validate_param" directive"#,
-        ),
-        (
-            "validate_param query",
-            r#"invalid number of arguments in "validate_param" directive"#,
-        ),
+        ("validate_body good.json draft=5", r#"invalid parameter "draft=5""#),
+        ("validate_body good.json draft=4 draft=6", r#"duplicate parameter "draft=6""#),
+        ("validate_body good.json content_type=json", r#"invalid parameter "content_type=json""#),
+        ("validate_body good.json content_type=a/b,", r#"invalid parameter "content_type=a/b,""#),
+        ("validate_body good.json strict", r#"invalid parameter "strict""#),
+        ("validate_param cookie a", r#"invalid value "cookie" in "validate_param" directive"#),
+        ("validate_param query", r#"invalid number of arguments in "validate_param" directive"#),
         ("validate_param header a:b", r#"invalid header name "a:b""#),
-        (
-            "validate_param query a required=on",
-            r#"invalid parameter "required=on""#,
-        ),
-        (
-            "validate_param query a style=form",
-            r#""style" requires "schema""#,
-        ),
-        (
-            "validate_param query a explode=on",
-            r#""explode" requires "schema""#,
-        ),
+        ("validate_param query a required=on", r#"invalid parameter "required=on""#),
+        ("validate_param query a style=form", r#""style" requires "schema""#),
+        ("validate_param query a explode=on", r#""explode" requires "schema""#),
         (
             "validate_param query a schema=good.json style=simple",
             r#"invalid parameter "style=simple""#,
         ),
-        (
-            "validate_param path a schema=good.json style=form",
-            r#"invalid parameter "style=form""#,
-        ),
+        ("validate_param path a schema=good.json style=form", r#"invalid parameter "style=form""#),
         (
             "validate_param query a schema=true style=deepObject",
             r#"style "deepObject" requires a schema of type "object""#,
@@ -123,40 +84,19 @@ fn bad_lines_name_the_offending_word() {
             "validate_openapi openapi.json",
             r#"document "openapi.json" is invalid at "/openapi": the version must be 3.0 or 3.1"#,
         ),
-        (
-            "validate_openapi openapi.json base=v1",
-            r#"invalid parameter "base=v1""#,
-        ),
-        (
-            "validate_openapi openapi.json unknown=maybe",
-            r#"invalid parameter "unknown=maybe""#,
-        ),
-        (
-            "validate_errors verbose",
-            r#"invalid value "verbose" in "validate_errors" directive"#,
-        ),
-        (
-            "validate_depth 0",
-            r#"invalid value "0" in "validate_depth" directive"#,
-        ),
-        (
-            "validate_depth 513",
-            r#"invalid value "513" in "validate_depth" directive"#,
-        ),
+        ("validate_openapi openapi.json base=v1", r#"invalid parameter "base=v1""#),
+        ("validate_openapi openapi.json unknown=maybe", r#"invalid parameter "unknown=maybe""#),
+        ("validate_errors verbose", r#"invalid value "verbose" in "validate_errors" directive"#),
+        ("validate_depth 0", r#"invalid value "0" in "validate_depth" directive"#),
+        ("validate_depth 513", r#"invalid value "513" in "validate_depth" directive"#),
     ] {
         assert_eq!(folder.error(&[line]), expected, "{line}");
     }
     for (line, part) in [
         ("validate_body missing.json", "nowhere.json\": No such file"),
         ("validate_body dangling.json", "/$defs/x"),
-        (
-            "validate_body lookahead.json",
-            "must be a regular expression",
-        ),
-        (
-            "validate_body via.json",
-            "broken.json\" is invalid at \"\": not JSON",
-        ),
+        ("validate_body lookahead.json", "must be a regular expression"),
+        ("validate_body via.json", "broken.json\" is invalid at \"\": not JSON"),
     ] {
         let error = folder.error(&[line]);
         assert!(error.contains(part), "{line}: {error}");
@@ -176,16 +116,9 @@ fn a_directive_stands_once_on_a_level() {
         ("validate_param off", "validate_param query a"),
     ] {
         let name = first.split(' ').next().unwrap();
-        assert_eq!(
-            folder.error(&[first, second]),
-            format!("\"{name}\" directive is duplicate")
-        );
+        assert_eq!(folder.error(&[first, second]), format!("\"{name}\" directive is duplicate"));
     }
-    assert!(
-        folder
-            .level(&["validate_param query a", "validate_param header a"])
-            .is_ok()
-    );
+    assert!(folder.level(&["validate_param query a", "validate_param header a"]).is_ok());
 }
 
 #[test]
@@ -214,10 +147,7 @@ fn levels_inherit_and_off_ends_it() {
     };
     let inherited = merged(&[]).unwrap();
     assert_eq!(check(&inherited, "a=1", "{}"), Ok(()));
-    assert_eq!(
-        check(&inherited, "", "{}"),
-        Err((400, BAD_PARAM.to_owned(), vec![]))
-    );
+    assert_eq!(check(&inherited, "", "{}"), Err((400, BAD_PARAM.to_owned(), vec![])));
     assert!(check(&inherited, "a=1", "{\"a\":[[]]}").is_err());
     let replaced = merged(&[
         "validate_param query b required",
@@ -230,23 +160,10 @@ fn levels_inherit_and_off_ends_it() {
         check(&replaced, "a=1", "{}"),
         Err((400, BAD_PARAM.to_owned(), vec![" required".to_owned()]))
     );
-    assert_eq!(
-        check(&merged(&["validate_param off"]).unwrap(), "", "{}"),
-        Ok(())
-    );
-    assert_eq!(
-        check(&merged(&["validate_body off"]).unwrap(), "a=1", "x"),
-        Ok(())
-    );
+    assert_eq!(check(&merged(&["validate_param off"]).unwrap(), "", "{}"), Ok(()));
+    assert_eq!(check(&merged(&["validate_body off"]).unwrap(), "a=1", "x"), Ok(()));
     assert!(merged(&["validate_body off", "validate_param off"]).is_none());
-    assert!(
-        folder
-            .level(&["validate_errors brief"])
-            .unwrap()
-            .compile()
-            .unwrap()
-            .is_none()
-    );
+    assert!(folder.level(&["validate_errors brief"]).unwrap().compile().unwrap().is_none());
 }
 
 #[test]

@@ -89,11 +89,7 @@ pub(super) fn decide_with(
         Some(refusal) => Err((
             refusal.status,
             refusal.message.into_owned(),
-            refusal
-                .faults
-                .iter()
-                .map(|f| format!("{} {}", f.pointer, f.keyword))
-                .collect(),
+            refusal.faults.iter().map(|f| format!("{} {}", f.pointer, f.keyword)).collect(),
         )),
     }
 }
@@ -105,14 +101,7 @@ pub(super) fn refusal(
     path_parameters: &[(&str, &[u8])],
     body: &[u8],
 ) -> Option<Refusal> {
-    let outcome = decide_head(
-        plan,
-        &HeadFacts {
-            head,
-            path: path.as_bytes(),
-            path_parameters,
-        },
-    );
+    let outcome = decide_head(plan, &HeadFacts { head, path: path.as_bytes(), path_parameters });
     let decision = match (outcome.decision, outcome.body) {
         (Decision::Continue, Some(check)) => decide_body(plan, &check, body),
         (decision, _) => decision,

@@ -30,22 +30,11 @@ fn query_values_are_read_in_every_style() {
         let line = format!(
             "validate_param query id required 'schema={schema}' style={style} explode={explode}"
         );
-        assert_eq!(
-            query_outcome(&line, query),
-            Ok(()),
-            "{style} {explode} {query}"
-        );
+        assert_eq!(query_outcome(&line, query), Ok(()), "{style} {explode} {query}");
         let wrong = query.replace(['2', '4', '5'], "8");
-        assert!(
-            query_outcome(&line, &wrong).is_err(),
-            "{style} {explode} {wrong}"
-        );
+        assert!(query_outcome(&line, &wrong).is_err(), "{style} {explode} {wrong}");
         let absent = query_outcome(&line, "x=1").unwrap_err();
-        assert_eq!(
-            absent,
-            (400, BAD_PARAM.to_owned(), vec![" required".to_owned()]),
-            "{style}"
-        );
+        assert_eq!(absent, (400, BAD_PARAM.to_owned(), vec![" required".to_owned()]), "{style}");
     }
 }
 
@@ -102,10 +91,9 @@ fn values_are_split_before_they_are_decoded() {
             r#"validate_param query id 'schema={{"type":"array","const":["a,b","c d|e&f"]}}' {style}"#
         )
     };
-    for (style, query) in [
-        ("explode=off", "id=a%2Cb,c+d%7Ce%26f"),
-        ("explode=on", "id=a,b&id=c%20d|e%26f"),
-    ] {
+    for (style, query) in
+        [("explode=off", "id=a%2Cb,c+d%7Ce%26f"), ("explode=on", "id=a,b&id=c%20d|e%26f")]
+    {
         assert_eq!(query_outcome(&line(style), query), Ok(()), "{query}");
     }
 }
@@ -120,11 +108,7 @@ fn texts_have_the_types_of_the_schema() {
         (r#"{"type":"integer"}"#, "v=5x", false),
         (r#"{"type":"integer"}"#, "v=", false),
         (r#"{"type":"integer"}"#, "v=5&v=6", false),
-        (
-            r#"{"type":"number","maximum":9007199254740992}"#,
-            "v=9007199254740993",
-            false,
-        ),
+        (r#"{"type":"number","maximum":9007199254740992}"#, "v=9007199254740993", false),
         (r#"{"type":"boolean"}"#, "v=true", true),
         (r#"{"type":"boolean"}"#, "v=1", false),
         (r#"{"type":"string"}"#, "v=5", true),
@@ -168,16 +152,8 @@ fn texts_have_the_types_of_the_schema() {
             "v=2",
             false,
         ),
-        (
-            r#"{"type":"array","items":{"type":"boolean"},"minItems":1}"#,
-            "v=true",
-            true,
-        ),
-        (
-            r#"{"type":"array","items":{"type":"integer"},"uniqueItems":true}"#,
-            "v=1&v=1",
-            false,
-        ),
+        (r#"{"type":"array","items":{"type":"boolean"},"minItems":1}"#, "v=true", true),
+        (r#"{"type":"array","items":{"type":"integer"},"uniqueItems":true}"#, "v=1&v=1", false),
         (r#"{"type":"string","format":"date"}"#, "v=2026-11-23", true),
         (r#"{"type":"string"}"#, "v=%FF", false),
         (r#"{"type":"string"}"#, "w=1", true),
@@ -185,11 +161,7 @@ fn texts_have_the_types_of_the_schema() {
         ("true", "v=1", true),
     ] {
         let line = format!("validate_param query v 'schema={schema}'");
-        assert_eq!(
-            query_outcome(&line, query).is_ok(),
-            passes,
-            "{schema} {query}"
-        );
+        assert_eq!(query_outcome(&line, query).is_ok(), passes, "{schema} {query}");
     }
 }
 
@@ -206,14 +178,7 @@ fn errors_name_the_parameter_and_not_its_value() {
     let faults: Vec<_> = refused
         .faults
         .iter()
-        .map(|f| {
-            (
-                f.location,
-                f.name.as_deref().unwrap(),
-                f.keyword.as_str(),
-                f.message.as_str(),
-            )
-        })
+        .map(|f| (f.location, f.name.as_deref().unwrap(), f.keyword.as_str(), f.message.as_str()))
         .collect();
     assert_eq!(
         faults,
@@ -228,10 +193,7 @@ fn errors_name_the_parameter_and_not_its_value() {
         ("validate_param", "param_schema")
     );
     let head = Written::new("GET", "page=1", &[("x-tenant", "a")]);
-    assert_eq!(
-        decide_with(&plan, &head, "/", &[("id", b"%31")], b""),
-        Ok(())
-    );
+    assert_eq!(decide_with(&plan, &head, "/", &[("id", b"%31")], b""), Ok(()));
 }
 
 #[test]
@@ -240,19 +202,12 @@ fn a_bad_parameter_leaves_the_body_unread() {
     let plan = folder.plan(&["validate_body s.json", "validate_param query page required"]);
     let reads_body = |plan: &ValidatePlan, query: &str| {
         let head = get(query);
-        let facts = HeadFacts {
-            head: &head,
-            path: b"/",
-            path_parameters: &[],
-        };
+        let facts = HeadFacts { head: &head, path: b"/", path_parameters: &[] };
         decide_head(plan, &facts).body.is_some()
     };
     assert!(!reads_body(&plan, ""));
     assert!(reads_body(&plan, "page=1"));
-    assert!(!reads_body(
-        &folder.plan(&["validate_param query page"]),
-        "page=1"
-    ));
+    assert!(!reads_body(&folder.plan(&["validate_param query page"]), "page=1"));
 }
 
 proptest::proptest! {
