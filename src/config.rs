@@ -16,6 +16,7 @@ use crate::method::{self, MethodDirectives, MethodPlan};
 use crate::path::{self, PathDirectives, PathPlan};
 use crate::pipeline::{self, PipelineDirectives, PipelinePlan};
 use crate::route::{self, RouteDirectives, RoutePlan};
+use crate::validate::{self, ValidateDirectives, ValidatePlan};
 use std::ffi::CStr;
 use std::sync::Arc;
 
@@ -93,6 +94,11 @@ pub const LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
     lambda::LambdaStage => lambda,
     lambda::ForwardedFrom => lambda,
     route::Route => route,
+    validate::ValidateBody => validate,
+    validate::ValidateParam => validate,
+    validate::ValidateOpenapi => validate,
+    validate::ValidateErrors => validate,
+    validate::ValidateDepth => validate,
 ];
 
 /// `method`, whose words are an entry's like any other and whose block nginx/method.rs reads.
@@ -181,6 +187,7 @@ pub struct LocationDirectives {
     pub aws: AwsDirectives,
     pub lambda: LambdaDirectives,
     pub route: RouteDirectives,
+    pub validate: ValidateDirectives,
 }
 
 /// What requests of a location are judged by, and who answers them.
@@ -204,6 +211,8 @@ pub struct LocationPlan {
     pub lambda: Option<(Arc<LambdaPlan>, AwsPlan)>,
     /// `route`
     pub route: Option<Arc<RoutePlan>>,
+    /// `validate_*`
+    pub validate: Option<Arc<ValidatePlan>>,
 }
 
 impl LocationDirectives {
@@ -217,6 +226,7 @@ impl LocationDirectives {
         self.aws.merge(&outer.aws);
         self.lambda.merge(&outer.lambda);
         self.route.merge(&outer.route);
+        self.validate.merge(&outer.validate);
     }
 
     /// Takes the location's content handler, in an `if` or `method` block that has none of its own.
@@ -244,8 +254,12 @@ impl LocationDirectives {
             None => None,
         };
         let (path, method) = (self.path.compile(), self.method.compile());
-        let owns_errors =
-            self.pipeline.is_written() || key_auth.is_some() || acl.is_some() || lambda.is_some();
+        let validate = self.validate.compile()?.map(Arc::new);
+        let owns_errors = self.pipeline.is_written()
+            || key_auth.is_some()
+            || acl.is_some()
+            || validate.is_some()
+            || lambda.is_some();
         Ok(LocationPlan {
             in_force: owns_errors || path.is_some() || method.is_some(),
             owns_errors,
@@ -256,6 +270,7 @@ impl LocationDirectives {
             acl: acl.map(Arc::new),
             lambda,
             route: self.route.compile()?.map(Arc::new),
+            validate,
         })
     }
 }

@@ -23,9 +23,9 @@ pub mod method;
 pub mod path;
 pub mod pipeline;
 pub mod request;
-
-#[allow(unsafe_code)]
-#[cfg(feature = "module")]
-pub mod nginx;
 pub mod route;
 pub mod validate;
+
+#[cfg(feature = "module")]
+#[allow(unsafe_code)]
+pub mod nginx;

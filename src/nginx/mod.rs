@@ -26,5 +26,6 @@ mod respond;
 mod sets;
 mod shared;
 mod upstream;
+mod validation;
 mod variables;
 mod worker;
