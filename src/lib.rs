@@ -11,14 +11,21 @@
 //! `module`, is the only one that knows nginx and the only one with unsafe code.
 #![cfg_attr(not(feature = "module"), forbid(unsafe_code))]
 
+pub mod acl;
+pub mod aws;
 pub mod config;
+pub mod consumers;
 pub mod decision;
 pub mod directive;
+pub mod key_auth;
+pub mod lambda;
 pub mod method;
 pub mod path;
 pub mod pipeline;
 pub mod request;
+pub mod route;
 
-#[cfg(feature = "module")]
 #[allow(unsafe_code)]
+#[cfg(feature = "module")]
 pub mod nginx;
+pub mod route;

@@ -1,0 +1,233 @@
+//! The files behind a set: how a change is seen, and when it is taken.
+//!
+//! Nothing here starts a thread or reads a clock: whoever does calls [`Watcher::poll`].
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::builder::SetBuilder;
+use super::directives::ConsumersPlan;
+use super::file;
+use super::registry::ConsumerSet;
+use crate::directive::Place;
+
+/// A `file` line.
+#[derive(Clone, Debug)]
+pub struct FileSource {
+    /// The file.
+    pub path: PathBuf,
+    /// How soon a change takes effect; `None` for `watch=off`.
+    pub watch: Option<Duration>,
+    /// Where the line stands.
+    pub place: Place,
+}
+
+/// Which version of a file there is, told by inode, size and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stamp {
+    /// There is no such file, or it cannot be looked at.
+    Missing,
+    /// There is one.
+    Present {
+        /// the device and the inode on it
+        inode: (u64, u64),
+        /// bytes
+        size: u64,
+        /// nanoseconds since 1970
+        modified_ns: i128,
+    },
+}
+
+impl Stamp {
+    /// The version that a path leads to now.
+    pub fn of(path: &Path) -> Self {
+        std::fs::metadata(path).map_or(Self::Missing, |metadata| Self::from(&metadata))
+    }
+}
+
+impl From<&std::fs::Metadata> for Stamp {
+    fn from(metadata: &std::fs::Metadata) -> Self {
+        const NS_PER_S: i128 = 1_000_000_000;
+        let modified_ns =
+            i128::from(metadata.mtime()) * NS_PER_S + i128::from(metadata.mtime_nsec());
+        let inode = (metadata.dev(), metadata.ino());
+        Self::Present { inode, size: metadata.size(), modified_ns }
+    }
+}
+
+impl FileSource {
+    /// Adds the file's consumers to a set and returns the version that was read.
+    pub(super) fn read_into(&self, builder: &mut SetBuilder) -> Result<Stamp, String> {
+        let path = self.path.display();
+        let (bytes, stamp) =
+            read_whole(&self.path).map_err(|error| format!("cannot read \"{path}\": {error}"))?;
+        file::read(&self.path, &bytes, builder)
+            .map_err(|error| format!("consumers file \"{path}\" is invalid: {error}"))?;
+        Ok(stamp)
+    }
+}
+
+/// A file's bytes and version; an error when it is written while it is read.
+fn read_whole(path: &Path) -> std::io::Result<(Vec<u8>, Stamp)> {
+    let mut file = File::open(path)?;
+    let before = file.metadata()?;
+    if !before.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0) + 1);
+    file.read_to_end(&mut bytes)?;
+    let (before, after) = (Stamp::from(&before), Stamp::from(&file.metadata()?));
+    if before != after {
+        return Err(std::io::Error::other("it is being written"));
+    }
+    Ok((bytes, after))
+}
+
+/// A set with the version of every file it was made from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The set.
+    pub set: Arc<ConsumerSet>,
+    /// One for each of the plan's files, in its order.
+    pub stamps: Vec<Stamp>,
+}
+
+/// What a look at the files has found.
+#[derive(Clone, Debug)]
+pub enum Poll {
+    /// Nothing to do.
+    Unchanged,
+    /// A new version, to be put in the place of the old one.
+    Swap(Arc<ConsumerSet>),
+    /// A new version that cannot be used, said once; the old one stays in force.
+    Bad(String),
+}
+
+/// Watches the files of one set.
+///
+/// A change is taken when two looks in a row have found the same version, so that a file that is being written is left
+/// alone. Looks are half the interval apart, and a quarter after a change was seen: a change that is written in one go is
+/// in force within the interval.
+#[derive(Debug)]
+pub struct Watcher {
+    plan: Arc<ConsumersPlan>,
+    required: Vec<String>,
+    /// the versions behind the set in force
+    loaded: Vec<Stamp>,
+    /// the versions that the last look found, when they differ from `loaded`
+    seen: Option<Vec<Stamp>>,
+    /// the versions that were tried last and found bad, and why
+    bad: Option<(Vec<Stamp>, String)>,
+    next_ms: u64,
+}
+
+impl Watcher {
+    /// Watches the files of `plan` from `now_ms` on. `required` are the usernames that `anonymous=` names for this set.
+    pub fn new(
+        plan: Arc<ConsumersPlan>,
+        loaded: &Loaded,
+        required: Vec<String>,
+        now_ms: u64,
+    ) -> Self {
+        let loaded = loaded.stamps.clone();
+        let mut watcher = Self { plan, required, loaded, seen: None, bad: None, next_ms: now_ms };
+        watcher.next_ms = now_ms + watcher.pause_ms();
+        watcher
+    }
+
+    /// When to call [`Watcher::poll`] next, on the clock that it is given; `None` when no file is watched.
+    pub fn next_ms(&self) -> Option<u64> {
+        self.shortest_watch().map(|_| self.next_ms)
+    }
+
+    /// Why the files as they are now are not in force, if so.
+    pub fn degraded(&self) -> Option<&str> {
+        self.bad.as_ref().map(|(_, reason)| reason.as_str())
+    }
+
+    /// A number that is the same in every process that sees the same versions of the files as this one saw last.
+    pub fn stamp_hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let bad = self.bad.as_ref().map(|(stamps, _)| stamps);
+        bad.unwrap_or(&self.loaded).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Looks at the files when it is time to, and loads them when they have changed and come to rest.
+    pub fn poll(&mut self, now_ms: u64) -> Poll {
+        if self.shortest_watch().is_none() || now_ms < self.next_ms {
+            return Poll::Unchanged;
+        }
+        let stamps = self.look();
+        let known = self.bad.as_ref().map_or(&self.loaded, |(stamps, _)| stamps);
+        if stamps == *known || stamps == self.loaded {
+            if stamps == self.loaded {
+                self.bad = None;
+            }
+            self.seen = None;
+            self.next_ms = now_ms + self.pause_ms();
+            return Poll::Unchanged;
+        }
+        if self.seen.as_ref() != Some(&stamps) {
+            self.seen = Some(stamps);
+            self.next_ms = now_ms + self.pause_ms() / 2;
+            return Poll::Unchanged;
+        }
+        self.seen = None;
+        self.next_ms = now_ms + self.pause_ms();
+        self.load(stamps)
+    }
+
+    /// Half the interval.
+    fn pause_ms(&self) -> u64 {
+        let watch = self.shortest_watch().unwrap_or(Duration::from_secs(2));
+        u64::try_from(watch.as_millis() / 2).unwrap_or(u64::MAX / 2).max(1)
+    }
+
+    fn shortest_watch(&self) -> Option<Duration> {
+        self.plan.files().iter().filter_map(|file| file.watch).min()
+    }
+
+    /// The versions there are now; a file that is not watched counts as unchanged.
+    fn look(&self) -> Vec<Stamp> {
+        let files = self.plan.files().iter().zip(&self.loaded);
+        files.map(|(file, loaded)| file.watch.map_or(*loaded, |_| Stamp::of(&file.path))).collect()
+    }
+
+    fn load(&mut self, stamps: Vec<Stamp>) -> Poll {
+        let loaded = self.plan.load();
+        if self.look() != stamps {
+            // written meanwhile: neither its contents nor its faults count
+            return Poll::Unchanged;
+        }
+        let checked = loaded.map_err(|error| error.to_string()).and_then(|loaded| {
+            let missing = self.required.iter().find(|name| loaded.set.by_username(name).is_none());
+            missing.map_or(Ok(loaded), |name| {
+                Err(format!(
+                    "it lacks the consumer \"{name}\", whom an \"anonymous\" parameter names"
+                ))
+            })
+        });
+        match checked {
+            Ok(loaded) => {
+                self.loaded = loaded.stamps;
+                self.bad = None;
+                Poll::Swap(loaded.set)
+            }
+            Err(reason) => {
+                let reason =
+                    format!("consumer set \"{}\" is left as it was: {reason}", self.plan.name());
+                self.bad = Some((stamps, reason.clone()));
+                Poll::Bad(reason)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

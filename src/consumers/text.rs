@@ -1,0 +1,78 @@
+//! All text of a set in one piece of memory.
+
+/// A text in an [`Arena`].
+#[derive(Clone, Copy)]
+pub(super) struct Text {
+    offset: u32,
+    length: u32,
+}
+
+impl Text {
+    pub(super) const EMPTY: Self = Self { offset: 0, length: 0 };
+
+    /// The two numbers as bytes, for records that keep either these or a UUID.
+    pub(super) fn pack(self) -> [u8; 16] {
+        (u128::from(self.offset) << 32 | u128::from(self.length)).to_le_bytes()
+    }
+
+    pub(super) fn unpack(bytes: [u8; 16]) -> Self {
+        let packed = u128::from_le_bytes(bytes);
+        let half = |bits: u128| u32::try_from(bits & u128::from(u32::MAX)).unwrap_or(0);
+        Self { offset: half(packed >> 32), length: half(packed) }
+    }
+}
+
+/// Text, appended only.
+#[derive(Clone, Default)]
+pub(super) struct Arena {
+    text: String,
+    overflowed: bool,
+}
+
+impl Arena {
+    /// Adds a text. Past 4 GiB nothing more is kept and [`Arena::overflowed`] says so.
+    pub(super) fn add(&mut self, text: &str) -> Text {
+        let end = self.text.len().checked_add(text.len()).and_then(|end| u32::try_from(end).ok());
+        match (u32::try_from(self.text.len()), u32::try_from(text.len()), end) {
+            (Ok(offset), Ok(length), Some(_)) => {
+                self.text.push_str(text);
+                Text { offset, length }
+            }
+            _ => {
+                self.overflowed = true;
+                Text::EMPTY
+            }
+        }
+    }
+
+    pub(super) fn get(&self, text: Text) -> &str {
+        let start = text.offset as usize;
+        self.text.get(start..start + text.length as usize).unwrap_or_default()
+    }
+
+    pub(super) fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_come_back_packed_or_not() {
+        let mut arena = Arena::default();
+        let (first, second) = (arena.add("über"), arena.add("b"));
+        assert_eq!((arena.get(first), arena.get(second)), ("über", "b"));
+        assert_eq!(arena.get(Text::unpack(second.pack())), "b");
+        assert_eq!(arena.get(Text::EMPTY), "");
+    }
+}
