@@ -25,7 +25,6 @@ pub mod pipeline;
 pub mod request;
 pub mod route;
 
-#[allow(unsafe_code)]
 #[cfg(feature = "module")]
+#[allow(unsafe_code)]
 pub mod nginx;
-pub mod route;
