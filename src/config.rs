@@ -5,6 +5,7 @@
 //! requests are judged by. Nothing of this happens while a request waits.
 
 use crate::directive::{Context, Directive, DirectiveError, Takes, Words};
+use crate::key_auth::{ArgumentName, KeyAuthPlan};
 use crate::method::{self, MethodDirectives, MethodPlan};
 use crate::path::{self, PathDirectives, PathPlan};
 use crate::pipeline::{self, PipelineDirectives, PipelinePlan};
@@ -93,6 +94,15 @@ pub struct LocationPlan {
     pub path: Option<PathPlan>,
     /// The `method` blocks.
     pub method: Option<MethodPlan>,
+    /// Who may ask.
+    pub key_auth: Option<KeyAuthPlan>,
+}
+
+impl LocationPlan {
+    /// Names of query arguments that hold keys: they are masked in logs of the whole server.
+    pub fn key_arguments(&self) -> &[ArgumentName] {
+        self.key_auth.as_ref().map_or(&[], KeyAuthPlan::query_names)
+    }
 }
 
 impl LocationDirectives {
@@ -113,6 +123,7 @@ impl LocationDirectives {
             pipeline: self.pipeline.compile(),
             path,
             method,
+            key_auth: None,
         })
     }
 }

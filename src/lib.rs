@@ -23,8 +23,8 @@ pub mod method;
 pub mod path;
 pub mod pipeline;
 pub mod request;
-pub mod route;
 
-#[cfg(feature = "module")]
 #[allow(unsafe_code)]
+#[cfg(feature = "module")]
 pub mod nginx;
+pub mod route;

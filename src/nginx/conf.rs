@@ -2,9 +2,10 @@
 
 use super::guard::guard;
 use super::method::Blocks;
-use super::{log, memory};
+use super::{log, mask, memory};
 use crate::config::{LocationDirectives, LocationPlan, MainDirectives};
 use crate::directive::DirectiveError;
+use crate::key_auth::ArgumentName;
 use nginx_sys::{
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_module,
     ngx_http_handler_pt,
@@ -19,6 +20,15 @@ pub(super) struct MainConf {
     pub(super) directives: MainDirectives,
     /// The levels (all modules') of locations that have `method` blocks.
     pub(super) with_blocks: Vec<*mut *mut c_void>,
+    /// Names of arguments that hold keys in any server.
+    pub(super) masked: Vec<ArgumentName>,
+}
+
+/// What a server holds.
+#[derive(Debug, Default)]
+pub(super) struct ServerConf {
+    /// Names of arguments that hold keys in any of its locations.
+    pub(super) masked: Vec<ArgumentName>,
 }
 
 /// One level: `http`, a server, a location, an `if` or `method` block.
@@ -107,6 +117,12 @@ pub(super) unsafe extern "C" fn create_main(cf: *mut ngx_conf_t) -> *mut c_void 
     unsafe { create::<MainConf>(cf) }
 }
 
+/// create_srv_conf
+pub(super) unsafe extern "C" fn create_server(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: called by nginx with a live cf.
+    unsafe { create::<ServerConf>(cf) }
+}
+
 /// create_loc_conf
 pub(super) unsafe extern "C" fn create_location(cf: *mut ngx_conf_t) -> *mut c_void {
     // SAFETY: called by nginx with a live cf.
@@ -126,7 +142,11 @@ pub(super) unsafe extern "C" fn merge_location(
         // SAFETY: nginx sets cf->ctx to the inner level; nobody else has its core conf now.
         let core = unsafe { core_conf(cf) };
         match inner.merge(outer, core) {
-            Ok(()) => NGX_CONF_OK,
+            Ok(()) => {
+                // SAFETY: nginx's cf, while levels are merged.
+                unsafe { mask::collect(cf, inner.plan.key_arguments()) };
+                NGX_CONF_OK
+            }
             Err(error) => {
                 log::configuration(cf, &error);
                 NGX_CONF_ERROR

@@ -7,9 +7,11 @@
 mod commands;
 mod conf;
 mod context;
+mod edit;
 mod error_pages;
 mod guard;
 mod log;
+mod mask;
 mod memory;
 mod method;
 mod module;

@@ -29,6 +29,7 @@ static MAIN_CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(preconfiguration),
     postconfiguration: Some(postconfiguration),
     create_main_conf: Some(conf::create_main),
+    create_srv_conf: Some(conf::create_server),
     create_loc_conf: Some(conf::create_location),
     merge_loc_conf: Some(conf::merge_location),
     ..EMPTY_CONTEXT
