@@ -172,7 +172,8 @@ fn limit_bytes(size: Option<u64>) -> usize {
 macro_rules! directive {
     (
         $(#[$doc:meta])* $type:ident = $name:literal, $syntax:literal, $default:literal,
-        $context:expr, $takes:expr, |$words:ident, $level:ident| $parse:expr
+        $context:expr, $takes:expr, $(handles = $handles:literal,)?
+        |$words:ident, $level:ident| $parse:expr
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
@@ -185,6 +186,7 @@ macro_rules! directive {
             const DEFAULT: &'static str = $default;
             const CONTEXT: crate::directive::Context = $context;
             const TAKES: crate::directive::Takes = $takes;
+            $(const HANDLES: bool = $handles;)?
 
             fn parse(
                 $words: &crate::directive::Words<'_>,

@@ -20,6 +20,7 @@ mod percent;
 mod prelude;
 pub mod reply;
 mod request_head;
+pub mod retry;
 
 pub use api::{ApiAnswer, ErrorName, Outcome};
 pub use chunked::{ChunkedDecoder, InvalidChunk};

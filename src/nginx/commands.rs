@@ -1,9 +1,10 @@
 //! nginx's command table, made from the entries of config.rs, and the one setter behind it.
 
-use super::conf::{LocationConf, MainConf};
+use super::conf::{LocationConf, set_handler};
 use super::guard::guard;
-use super::{log, memory, method};
-use crate::config::{Entry, LOCATION, LocationDirectives, MAIN, METHOD, MainDirectives};
+use super::main_conf::MainConf;
+use super::{content, log, memory, method};
+use crate::config::{CONSUMERS, Entry, LOCATION, LocationDirectives, MAIN, METHOD, MainDirectives};
 use crate::directive::{Context, DirectiveError, Place, Takes, Words};
 use nginx_sys::{
     NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_ANY, NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1,
@@ -17,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 const COUNT: usize = LOCATION.len() + MAIN.len();
-const BLOCKS: usize = 1;
+const BLOCKS: usize = 2;
 
 /// The table, closed by an empty command.
 pub(super) static mut COMMANDS: [ngx_command_t; COUNT + BLOCKS + 1] = {
@@ -33,6 +34,7 @@ pub(super) static mut COMMANDS: [ngx_command_t; COUNT + BLOCKS + 1] = {
         index += 1;
     }
     table[COUNT] = block(METHOD, method::read_block, NGX_HTTP_LOC_CONF_OFFSET);
+    table[COUNT + 1] = block(CONSUMERS, read_consumers, NGX_HTTP_MAIN_CONF_OFFSET);
     table
 };
 
@@ -100,10 +102,16 @@ unsafe extern "C" fn set_location(
     // SAFETY: LOCATION's commands carry such an entry, and nginx hands them the location's conf.
     let (entry, level) = unsafe {
         let entry = &*(*command).post.cast::<Entry<LocationDirectives>>();
-        (entry, &mut (*conf.cast::<LocationConf>()).directives)
+        (entry, &mut *conf.cast::<LocationConf>())
     };
-    // SAFETY: nginx's cf, live for the call.
-    unsafe { set(cf, entry, level) }
+    // SAFETY: nginx's cf, live for the call; `conf` is its level's.
+    unsafe {
+        let result = set(cf, entry, &mut level.directives);
+        if entry.handles && result == NGX_CONF_OK {
+            set_handler(cf, level, Some(content::handler));
+        }
+        result
+    }
 }
 
 unsafe extern "C" fn set_main(
@@ -132,6 +140,46 @@ pub(super) unsafe fn set<Level>(
     guard("configuration", NGX_CONF_ERROR, || {
         // SAFETY: nginx's cf, live for the call.
         let done = unsafe { with_words(cf, |words| (entry.parse)(words, level)) };
+        match done {
+            Ok(()) => NGX_CONF_OK,
+            Err(error) => {
+                log::configuration(cf, &error);
+                NGX_CONF_ERROR
+            }
+        }
+    })
+}
+
+/// Reads `consumers NAME { }`: its name here, its lines one by one in [`consumers_line`].
+unsafe extern "C" fn read_consumers(
+    cf: *mut ngx_conf_t,
+    command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: as in `set_main`; the block's lines come with the same conf.
+    unsafe {
+        let result = set_main(cf, command, conf);
+        if result != NGX_CONF_OK {
+            return result;
+        }
+        parse_block(cf, |cf| {
+            cf.handler = Some(consumers_line);
+            cf.handler_conf = conf.cast();
+        })
+    }
+}
+
+unsafe extern "C" fn consumers_line(
+    cf: *mut ngx_conf_t,
+    _dummy: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    guard("configuration", NGX_CONF_ERROR, || {
+        // SAFETY: `read_consumers` set the conf; nginx's cf is live for the call.
+        let done = unsafe {
+            let main = &mut (*conf.cast::<MainConf>()).directives;
+            with_words(cf, |words| main.consumers_line(words))
+        };
         match done {
             Ok(()) => NGX_CONF_OK,
             Err(error) => {

@@ -1,9 +1,11 @@
 //! Configuration levels: made, filled by commands.rs, merged and compiled.
 
 use super::guard::guard;
+use super::main_conf::MainConf;
 use super::method::Blocks;
+use super::upstream::LambdaLocation;
 use super::{log, mask, memory};
-use crate::config::{LocationDirectives, LocationPlan, MainDirectives};
+use crate::config::{LocationDirectives, LocationPlan};
 use crate::directive::DirectiveError;
 use crate::key_auth::ArgumentName;
 use nginx_sys::{
@@ -12,17 +14,6 @@ use nginx_sys::{
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use std::ffi::{c_char, c_void};
-
-/// What `http` alone holds.
-#[derive(Debug, Default)]
-pub(super) struct MainConf {
-    /// As written.
-    pub(super) directives: MainDirectives,
-    /// The levels (all modules') of locations that have `method` blocks.
-    pub(super) with_blocks: Vec<*mut *mut c_void>,
-    /// Names of arguments that hold keys in any server.
-    pub(super) masked: Vec<ArgumentName>,
-}
 
 /// What a server holds.
 #[derive(Debug, Default)]
@@ -38,6 +29,8 @@ pub(super) struct LocationConf {
     pub(super) directives: LocationDirectives,
     /// What requests are judged by; default until merged.
     pub(super) plan: LocationPlan,
+    /// `lambda_pass`
+    pub(super) lambda: Option<Box<LambdaLocation>>,
     /// The location's `method` blocks.
     pub(super) blocks: Blocks,
     /// Our content handler, where a directive of this level set it or a nameless block inherits it.
@@ -81,40 +74,54 @@ impl LocationConf {
     ///
     /// Nameless levels (`if`, `method`, `limit_except`) inherit the content handler, nested locations do not.
     /// *Source*: ngx_http_proxy_merge_loc_conf.
-    fn merge(
+    ///
+    /// # Safety
+    /// `cf` is nginx's, in the merge of this level, and nobody else has the main conf.
+    unsafe fn merge(
         &mut self,
+        cf: *mut ngx_conf_t,
         outer: &Self,
         core: &mut ngx_http_core_loc_conf_t,
     ) -> Result<(), DirectiveError> {
         if core.name.len > 0 {
             self.directives.method.check()?;
         }
+        self.directives.merge(&outer.directives);
         if core.noname() != 0 && core.handler.is_none() && outer.handler.is_some() {
             self.handler = outer.handler;
             core.handler = outer.handler;
+            self.directives.inherit_handler(&outer.directives);
         }
-        self.directives.merge(&outer.directives);
-        self.plan = self.directives.compile()?;
+        // SAFETY: the caller's.
+        let main = unsafe { MainConf::of(cf) };
+        self.plan = self.directives.compile(&mut main.plan)?;
         if core.noname() != 0 {
-            // it is the same location still
+            // It is the same location still.
             self.plan.in_force |= outer.plan.in_force;
+            self.plan.owns_errors |= outer.plan.owns_errors;
+        }
+        if let Some(plan) = &self.plan.key_auth {
+            // SAFETY: the caller's.
+            unsafe { mask::collect(cf, main, plan.query_names()) };
+        }
+        if let Some((plan, aws)) = &self.plan.lambda {
+            // SAFETY: the caller's.
+            self.lambda = Some(Box::new(unsafe { LambdaLocation::build(cf, main, plan, aws) }?));
         }
         Ok(())
     }
 }
 
-unsafe fn create<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
+/// A value in the configuration's pool, as create_main_conf and create_loc_conf answer it.
+///
+/// # Safety
+/// `cf` is nginx's.
+pub(super) unsafe fn create<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
     guard("configuration", std::ptr::null_mut(), || {
         // SAFETY: cf and its pool are live while nginx configures; the pool outlives the configuration.
         let made = unsafe { memory::place((*cf).pool, T::default()) };
         made.map_or(std::ptr::null_mut(), |made| made.as_ptr().cast())
     })
-}
-
-/// create_main_conf
-pub(super) unsafe extern "C" fn create_main(cf: *mut ngx_conf_t) -> *mut c_void {
-    // SAFETY: called by nginx with a live cf.
-    unsafe { create::<MainConf>(cf) }
 }
 
 /// create_srv_conf
@@ -136,17 +143,14 @@ pub(super) unsafe extern "C" fn merge_location(
     inner: *mut c_void,
 ) -> *mut c_char {
     guard("configuration", NGX_CONF_ERROR, || {
-        // SAFETY: both were made by `create_location`, are distinct, and nobody else has them now.
-        let (outer, inner) =
-            unsafe { (&*outer.cast::<LocationConf>(), &mut *inner.cast::<LocationConf>()) };
-        // SAFETY: nginx sets cf->ctx to the inner level; nobody else has its core conf now.
-        let core = unsafe { core_conf(cf) };
-        match inner.merge(outer, core) {
-            Ok(()) => {
-                // SAFETY: nginx's cf, while levels are merged.
-                unsafe { mask::collect(cf, inner.plan.key_arguments()) };
-                NGX_CONF_OK
-            }
+        // SAFETY: both were made by `create_location`, are distinct, and nobody else has them now; nginx sets cf->ctx to
+        // the inner level.
+        let merged = unsafe {
+            let outer = &*outer.cast::<LocationConf>();
+            (*inner.cast::<LocationConf>()).merge(cf, outer, core_conf(cf))
+        };
+        match merged {
+            Ok(()) => NGX_CONF_OK,
             Err(error) => {
                 log::configuration(cf, &error);
                 NGX_CONF_ERROR

@@ -17,13 +17,13 @@ mod header_list;
 pub(super) use body::set_body;
 use header_list::remove_lines;
 
-/// Removes the request's header lines for which `goes` is true; true when there were any.
+/// Removes the request's header lines for which `goes` is true.
 ///
 /// The lines leave nginx's list, not only its lookups: upstream modules send on all that the list has.
-pub(super) fn remove_header_lines(
+pub(super) fn remove_headers(
     request: Request<'_>,
     goes: impl Fn(&Header<'_>) -> bool,
-) -> Option<bool> {
+) -> Option<()> {
     let mut removed = Vec::new();
     // SAFETY: live; the list is not changed while its lines are read.
     for line in unsafe { lines(&(*request.raw().as_ptr()).headers_in.headers.part) } {
@@ -32,25 +32,21 @@ pub(super) fn remove_header_lines(
         }
     }
     if removed.is_empty() {
-        return Some(false);
+        return Some(());
     }
     // SAFETY: live, and no line is borrowed any more.
     unsafe { remove_lines(&mut (*request.raw().as_ptr()).headers_in, &removed)? };
     forget_variables(request, |name| name.starts_with(b"http_"));
-    Some(true)
+    Some(())
 }
 
 /// Adds a line to the request's headers, beside lines of the same name.
-pub(super) fn add_header_line(
-    request: Request<'_>,
-    name: &'static str,
-    value: &[u8],
-) -> Option<()> {
+pub(super) fn add_header(request: Request<'_>, name: &'static str, value: &str) -> Option<()> {
     let raw = request.raw().as_ptr();
     // SAFETY: live; the list takes a line of the pool's.
     unsafe {
         let lowercase = memory::copy((*raw).pool, name.to_ascii_lowercase().as_bytes())?;
-        let value = memory::copy((*raw).pool, value)?;
+        let value = memory::copy((*raw).pool, value.as_bytes())?;
         let line = ngx_list_push(&mut (*raw).headers_in.headers).cast::<ngx_table_elt_t>();
         if line.is_null() {
             return None;
@@ -64,12 +60,11 @@ pub(super) fn add_header_line(
     Some(())
 }
 
-/// Replaces the values of header lines for which `edit` has another, and removes lines whose new value is empty; true when
-/// there were any.
-pub(super) fn edit_header_lines(
+/// Replaces the values of header lines for which `edit` has another, and removes lines whose new value is empty.
+pub(super) fn edit_headers(
     request: Request<'_>,
     edit: impl Fn(&Header<'_>) -> Option<Vec<u8>>,
-) -> Option<bool> {
+) -> Option<()> {
     let raw = request.raw().as_ptr();
     let mut edited = Vec::new();
     // SAFETY: live; the list is not changed while its lines are read.
@@ -95,7 +90,7 @@ pub(super) fn edit_header_lines(
             |name: &[u8]| name.starts_with(b"http_") || name.starts_with(b"cookie_");
         forget_variables(request, is_of_headers);
     }
-    Some(!edited.is_empty())
+    Some(())
 }
 
 /// Replaces the query (without `?`) and the URI as received (with it). `proxy_pass` without a URI goes on sending the latter
@@ -114,7 +109,7 @@ pub(super) fn set_query(request: Request<'_>, query: &[u8], raw_uri: &[u8]) -> O
 }
 
 fn header(line: &ngx_table_elt_t) -> Header<'_> {
-    // SAFETY: nginx's parsers and `add_header_line` set lowcase_key for every request header, of key's length.
+    // SAFETY: nginx's parsers and `add_header` set lowcase_key for every request header, of key's length.
     unsafe {
         let name = ngx_str_t { len: line.key.len, data: line.lowcase_key };
         let (lowercase_name, value) = (memory::bytes(name), memory::bytes(line.value));

@@ -9,7 +9,7 @@ use super::guard::guard_request;
 use super::memory;
 use super::module::ngx_http_apigate_error_filter_module;
 use super::request::Request;
-use crate::pipeline::ErrorBody;
+use super::respond;
 use nginx_sys::{
     NGX_ERROR, NGX_HTTP_HEAD, NGX_OK, ngx_alloc_chain_link, ngx_buf_t, ngx_chain_t, ngx_conf_t,
     ngx_create_temp_buf, ngx_http_output_body_filter_pt, ngx_http_output_header_filter_pt,
@@ -211,13 +211,7 @@ fn write_body(request: Request<'_>) -> Vec<u8> {
         unsafe { (context::get(request.raw()), (*request.raw().as_ptr()).headers_out.status) };
     let status = u16::try_from(status).unwrap_or(500);
     let refusal = context.and_then(|context| context.refusal.as_ref());
-    let request_id = String::from_utf8_lossy(request.variable("request_id"));
-    let body = ErrorBody {
-        status,
-        request_id: &request_id,
-        refusal: refusal.filter(|refusal| refusal.status == status),
-    };
-    body.write(request.conf().plan.pipeline.errors)
+    respond::error_body(request, status, refusal.filter(|refusal| refusal.status == status))
 }
 
 /// Sets type and length of the response to those of our body.

@@ -4,8 +4,9 @@
 //! written: request, upstream and referrer are in them. Which names are masked is a matter of the server, because the location
 //! is not known yet.
 
-use super::conf::{MainConf, ServerConf};
+use super::conf::ServerConf;
 use super::guard::{guard, guard_request};
+use super::main_conf::MainConf;
 use super::memory;
 use super::module::ngx_http_apigate_module;
 use crate::key_auth::{ArgumentName, mask};
@@ -22,16 +23,12 @@ static mut STOCK_LOG: ngx_http_log_handler_pt = None;
 ///
 /// # Safety
 /// Called while levels are merged, with nginx's cf.
-pub(super) unsafe fn collect(cf: *mut ngx_conf_t, names: &[ArgumentName]) {
-    if names.is_empty() {
-        return;
-    }
-    // SAFETY: cf->ctx is the server's context while its levels are merged; main and server confs are distinct.
-    let (main, server) = unsafe {
+pub(super) unsafe fn collect(cf: *mut ngx_conf_t, main: &mut MainConf, names: &[ArgumentName]) {
+    // SAFETY: cf->ctx is the server's context while its levels are merged; nobody else has its conf now.
+    let server = unsafe {
         let http = *(*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-        let index = ngx_http_apigate_module.ctx_index;
-        let main = &mut *(*http.main_conf.add(index)).cast::<MainConf>();
-        (main, &mut *(*http.srv_conf.add(index)).cast::<ServerConf>())
+        let slot = http.srv_conf.add(ngx_http_apigate_module.ctx_index);
+        &mut *(*slot).cast::<ServerConf>()
     };
     for list in [&mut main.masked, &mut server.masked] {
         for name in names {

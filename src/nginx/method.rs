@@ -4,8 +4,9 @@
 //! it. Stock modules know such levels and let them inherit what they keep from nested locations.
 
 use super::commands::{parse_block, set};
-use super::conf::{LocationConf, MainConf};
+use super::conf::LocationConf;
 use super::guard::guard;
+use super::main_conf::MainConf;
 use super::module::ngx_http_apigate_module;
 use super::{log, memory};
 use crate::config::METHOD;

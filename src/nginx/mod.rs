@@ -4,13 +4,19 @@
 //! connection's and a configuration's memory lives as long as its pool; configuration does not change once workers run.
 //! A panic never leaves a callback: [`guard`] stands round every one of them.
 
+mod authenticate;
+mod body;
+mod clock;
 mod commands;
 mod conf;
+mod content;
 mod context;
+mod credentials;
 mod edit;
 mod error_pages;
 mod guard;
 mod log;
+mod main_conf;
 mod mask;
 mod memory;
 mod method;
@@ -18,4 +24,8 @@ mod module;
 mod phases;
 mod request;
 mod respond;
+mod sets;
+mod shared;
+mod upstream;
 mod variables;
+mod worker;

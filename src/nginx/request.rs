@@ -77,6 +77,85 @@ impl<'a> Request<'a> {
         unsafe { (*self.get().connection).log }
     }
 
+    /// True for HEAD.
+    pub(super) fn is_head(self) -> bool {
+        self.get().method == nginx_sys::NGX_HTTP_HEAD as usize
+    }
+
+    /// The method as received.
+    pub(super) fn method_bytes(self) -> &'a [u8] {
+        self.bytes(self.get().method_name)
+    }
+
+    /// The Content-Length, when there is one.
+    pub(super) fn content_length(self) -> Option<usize> {
+        usize::try_from(self.get().headers_in.content_length_n).ok()
+    }
+
+    /// The path as received, percent-encoding kept, without the query.
+    pub(super) fn raw_path(self) -> &'a [u8] {
+        let uri = self.bytes(self.get().unparsed_uri);
+        let end = uri.iter().position(|byte| *byte == b'?').unwrap_or(uri.len());
+        uri.get(..end).unwrap_or(uri)
+    }
+
+    /// The whole URI as received, the query included.
+    pub(super) fn unparsed_uri(self) -> &'a [u8] {
+        self.bytes(self.get().unparsed_uri)
+    }
+
+    /// `$uri`: decoded once, dot segments resolved, or what a rewrite made of it.
+    pub(super) fn normalised_path(self) -> &'a [u8] {
+        self.bytes(self.get().uri)
+    }
+
+    /// The `Host` that the client sent, port included; empty when it sent none.
+    pub(super) fn host(self) -> &'a [u8] {
+        // SAFETY: null or a line of the request's headers.
+        match unsafe { self.get().headers_in.host.as_ref() } {
+            Some(line) => self.bytes(line.value),
+            None => self.bytes(self.get().headers_in.server),
+        }
+    }
+
+    /// `$server_protocol`
+    pub(super) fn protocol(self) -> &'a str {
+        match std::str::from_utf8(self.bytes(self.get().http_protocol)) {
+            Ok(protocol) if !protocol.is_empty() => protocol,
+            _ => "HTTP/1.0",
+        }
+    }
+
+    /// True when the client's connection is TLS.
+    pub(super) fn is_tls(self) -> bool {
+        // SAFETY: a request has a connection for all its life.
+        unsafe { !(*self.get().connection).ssl.is_null() }
+    }
+
+    /// The port that the client connected to.
+    pub(super) fn server_port(self) -> u16 {
+        let text = std::str::from_utf8(self.variable("server_port")).unwrap_or_default();
+        text.parse().unwrap_or(0)
+    }
+
+    /// The client's address after real_ip.
+    pub(super) fn client_address_text(self) -> &'a [u8] {
+        // SAFETY: as above.
+        unsafe { self.bytes((*self.get().connection).addr_text) }
+    }
+
+    /// The peer's address before real_ip; `None` for one that is no IP address.
+    pub(super) fn peer_address(self) -> Option<std::net::IpAddr> {
+        let before = self.variable("realip_remote_addr");
+        let text = if before.is_empty() { self.client_address_text() } else { before };
+        std::str::from_utf8(text).ok()?.parse().ok()
+    }
+
+    /// The location's name as written.
+    pub(super) fn location_name(self) -> &'a str {
+        std::str::from_utf8(self.bytes(self.core_conf().name)).unwrap_or_default()
+    }
+
     /// A complex value's text; `None` when memory is short.
     pub(super) fn evaluate(self, value: &ngx_http_complex_value_t) -> Option<&'a [u8]> {
         let mut text = ngx_str_t::default();

@@ -7,6 +7,7 @@ use super::context::RequestContext;
 use super::request::Request;
 use super::{log, memory};
 use crate::decision::Refusal;
+use crate::pipeline::ErrorBody;
 use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_list_push, ngx_table_elt_t};
 use std::ptr::NonNull;
 
@@ -33,6 +34,13 @@ pub(super) fn refuse(
     let status = refusal.status;
     context.refusal = Some(refusal);
     ngx_int_t::from(status as i16)
+}
+
+/// The body of an error response, in the location's shape; `None` for an error that nginx itself made.
+pub(super) fn error_body(request: Request<'_>, status: u16, refusal: Option<&Refusal>) -> Vec<u8> {
+    let request_id = String::from_utf8_lossy(request.variable("request_id"));
+    let body = ErrorBody { status, request_id: &request_id, refusal };
+    body.write(request.conf().plan.pipeline.errors)
 }
 
 /// Adds a line to the response's headers; `None` when memory is short.

@@ -36,6 +36,7 @@ directive!(
     "",
     Context::LOCATION.or(Context::IF),
     Takes::OneOrMore,
+    handles = true,
     |words, level| {
         let pass = parse_pass(words)?;
         words.set_once(&mut level.pass, pass)

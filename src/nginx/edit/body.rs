@@ -24,6 +24,7 @@ pub(in crate::nginx) fn set_body(request: Request<'_>, bytes: &[u8]) -> Option<(
             }
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), (*buffer).pos, bytes.len());
             (*buffer).last = (*buffer).pos.add(bytes.len());
+            (*buffer).set_last_buf(1);
             (*link).buf = buffer;
             (*link).next = null_mut();
             chain = link;

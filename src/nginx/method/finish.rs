@@ -2,9 +2,9 @@
 
 use super::{Level, core, modules, ours};
 use crate::directive::DirectiveError;
-use crate::nginx::conf::MainConf;
 use crate::nginx::guard::guard;
 use crate::nginx::log;
+use crate::nginx::main_conf::MainConf;
 use crate::nginx::memory;
 use crate::nginx::module::ngx_http_apigate_module;
 use nginx_sys::{
