@@ -125,7 +125,7 @@ pub struct MainDirectives {
 #[derive(Debug)]
 pub struct SetPlan {
     /// The block's lines and files.
-    pub plan: ConsumersPlan,
+    pub plan: Arc<ConsumersPlan>,
     /// The set of this moment.
     pub loaded: Loaded,
     /// The consumers that `anonymous=` names: a version of the set without them is bad.
@@ -161,7 +161,7 @@ impl MainDirectives {
                 let message = format!("duplicate consumer set \"{}\"", block.name());
                 return Err(DirectiveError::new(message).at(block.place()));
             }
-            let plan = block.compile(&variable)?;
+            let plan = Arc::new(block.compile(&variable)?);
             let loaded = plan.load()?;
             sets.push(SetPlan { plan, loaded, required: Vec::new() });
         }

@@ -72,8 +72,7 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
 
 fn content_type(request: Request<'_>) -> Option<&[u8]> {
     let name = CONTENT_TYPE.as_ref()?;
-    // SAFETY: values are of the request's memory, which outlives this borrow of its view.
-    request.headers_of_life().find(|header| name.matches(header)).map(|header| header.value)
+    request.header_lines().find(|header| name.matches(header)).map(|header| header.value)
 }
 
 /// Takes the key out of wherever it was found; `None` when memory is short.
@@ -130,10 +129,6 @@ pub(super) fn acl(
             None => return Judged::Failed,
         },
     };
-    if identity.is_none() && !key_auth.preflight && key_auth::is_preflight(key_auth, &request) {
-        // Let through by key_auth: there is nobody to judge.
-        return Judged::Decided(Decision::Continue);
-    }
     let decision = acl::decide(plan, &version, identity, &key_auth.challenge);
     if decision == Decision::Continue
         && let Some(identity) = identity

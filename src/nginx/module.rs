@@ -1,8 +1,14 @@
 //! The module's record: what nginx looks up when it loads the shared object.
 
 use super::commands::COMMANDS;
+use super::guard::guard;
+use super::main_conf::MainConf;
+use super::worker;
 use super::{conf, error_pages, main_conf, method, phases, variables};
-use nginx_sys::{NGX_HTTP_MODULE, ngx_conf_t, ngx_http_module_t, ngx_int_t, ngx_module_t};
+use nginx_sys::{
+    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t,
+    ngx_http_module, ngx_http_module_t, ngx_int_t, ngx_module_t,
+};
 use std::ffi::c_char;
 use std::ptr::{addr_of, addr_of_mut, null};
 

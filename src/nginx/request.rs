@@ -1,6 +1,7 @@
 //! A safe view of a request.
 
 use super::conf::LocationConf;
+use super::main_conf::MainConf;
 use super::memory;
 use super::module::ngx_http_apigate_module;
 use crate::request::{Header, RequestHead};
@@ -75,6 +76,29 @@ impl<'a> Request<'a> {
     pub(super) fn log(self) -> *mut ngx_log_t {
         // SAFETY: a request has a connection for all its life.
         unsafe { (*self.get().connection).log }
+    }
+
+    /// The header lines; not to be kept over a change of them (edit.rs).
+    pub(super) fn header_lines(self) -> impl Iterator<Item = Header<'a>> {
+        // SAFETY: the list is live with the request.
+        let lines = unsafe { lines(&self.get().headers_in.headers.part) };
+        lines.map(move |line| Header {
+            hash: line.hash,
+            // SAFETY: nginx's parsers set lowcase_key for every request header, of key's length.
+            lowercase_name: unsafe {
+                memory::bytes(ngx_str_t { len: line.key.len, data: line.lowcase_key })
+            },
+            value: self.bytes(line.value),
+        })
+    }
+
+    /// What `http` alone holds.
+    pub(super) fn main_conf(self) -> &'a MainConf {
+        // SAFETY: main_conf.rs makes one for every configuration, which outlives requests.
+        unsafe {
+            let index = ngx_http_apigate_module.ctx_index;
+            &*(*self.get().main_conf.add(index)).cast::<MainConf>()
+        }
     }
 
     /// True for HEAD.
@@ -193,16 +217,7 @@ impl RequestHead for Request<'_> {
     }
 
     fn headers(&self) -> impl Iterator<Item = Header<'_>> {
-        // SAFETY: the list is live with the request, and nobody changes it while the iterator borrows it.
-        let lines = unsafe { lines(&self.get().headers_in.headers.part) };
-        lines.map(|line| Header {
-            hash: line.hash,
-            // SAFETY: nginx's parsers set lowcase_key for every request header, of key's length.
-            lowercase_name: unsafe {
-                memory::bytes(ngx_str_t { len: line.key.len, data: line.lowcase_key })
-            },
-            value: self.bytes(line.value),
-        })
+        self.header_lines()
     }
 }
 

@@ -32,12 +32,9 @@ impl ConsumerSetCell {
 
     /// Starts this worker's watcher, when a file is watched.
     pub(super) fn start(&self, plan: &SetPlan) {
-        let mut watcher = Watcher::new(
-            plan.plan.clone(),
-            plan.required.clone(),
-            plan.loaded.stamps.clone(),
-            clock::now_ms(),
-        );
+        let required = plan.required.clone();
+        let mut watcher =
+            Watcher::new(Arc::clone(&plan.plan), &plan.loaded, required, clock::now_ms());
         if watcher.next_ms().is_none() {
             return;
         }

@@ -37,8 +37,8 @@ pub(super) struct Call {
     pub(super) renewed: bool,
     /// Why the response asks for another attempt.
     pub(super) again: Option<Again>,
-    /// Attempts that were throttled.
-    pub(super) throttled: u32,
+    /// Attempts that the API has answered without running the function.
+    pub(super) answered: u32,
     /// Until when fresh credentials are waited for.
     pub(super) wait_until_ms: u64,
     /// Armed while fresh credentials are waited for.
@@ -67,6 +67,8 @@ pub(super) struct Response {
     pub(super) decoded_end: usize,
     /// For chunked bodies.
     pub(super) chunks: ChunkedDecoder,
+    /// Whether it is no response at all.
+    pub(super) invalid: bool,
     /// Whether the connection's end has told the body's.
     pub(super) ended: bool,
 }

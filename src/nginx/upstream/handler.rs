@@ -106,7 +106,7 @@ fn begin(request: Request<'_>, location: &LambdaLocation) -> Result<(), ngx_int_
             body: Vec::new(),
             renewed: false,
             again: None,
-            throttled: 0,
+            answered: 0,
             wait_until_ms: 0,
             timer: std::mem::zeroed(),
             stock_recv: None,

@@ -1,6 +1,6 @@
 //! What a location with `lambda_pass` calls with: made once, when its configuration is merged.
 
-use super::pool::{Endpoint, Settings};
+use super::pool::Settings;
 use super::request_head;
 use crate::aws::sigv4::Signer;
 use crate::aws::{AwsPlan, Region};

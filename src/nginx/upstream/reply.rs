@@ -4,13 +4,14 @@
 //! to be good.
 
 use super::call::{Again, Call};
-use crate::decision::{Policy, Reason, Refusal};
+use crate::decision::Refusal;
 use crate::lambda::reply::{Reply, may_have_body, read_reply};
-use crate::lambda::{BodyLength, Outcome, ResponseHead, judge};
+use crate::lambda::{ApiAnswer, BodyLength, Failure, Outcome, ResponseHead};
 use crate::nginx::context::{self, Invocation};
 use crate::nginx::guard::{guard, guard_request};
 use crate::nginx::request::Request;
-use crate::nginx::{log, memory, respond};
+use crate::nginx::{clock, log, memory, respond};
+use crate::pipeline::Mode;
 use nginx_sys::{
     NGX_AGAIN, NGX_ERROR, NGX_HTTP_BAD_GATEWAY, NGX_HTTP_GATEWAY_TIME_OUT,
     NGX_HTTP_UPSTREAM_INVALID_HEADER, NGX_OK, ngx_buf_t, ngx_chain_get_free_buf, ngx_chain_t,
@@ -18,6 +19,7 @@ use nginx_sys::{
     ngx_list_push, ngx_palloc, ngx_pfree, ngx_pnalloc, ngx_table_elt_t, off_t,
 };
 use std::ffi::c_void;
+use std::ops::Range;
 use std::ptr::NonNull;
 
 const OK: ngx_int_t = NGX_OK as ngx_int_t;
@@ -26,6 +28,8 @@ const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
 const INVALID: ngx_int_t = NGX_HTTP_UPSTREAM_INVALID_HEADER as ngx_int_t;
 /// The most bytes of a response's head.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+const ACCEPTED: u16 = 202;
+const NO_CONTENT: u16 = 204;
 /// How much room a response of unknown length must find before more of it is read.
 const MIN_ROOM_BYTES: usize = 2 * 1024;
 
@@ -49,7 +53,7 @@ pub(super) unsafe extern "C" fn process_header(request: *mut ngx_http_request_t)
             Ok(true) => finish(request, upstream, call),
             Ok(false) => AGAIN,
             Err(Unreadable::Invalid) => {
-                fail(request, call, Reason::InvalidReply, "invalid response of the API");
+                call.response.invalid = true;
                 INVALID
             }
             Err(Unreadable::Memory) => ERROR,
@@ -97,7 +101,7 @@ unsafe fn collect(
     }
     let buffer = &mut upstream.buffer;
     let Some(head) = call.response.head.as_ref() else { return Err(Unreadable::Invalid) };
-    let limit = head.length + call.location().plan.max_response_bytes;
+    let limit = head.length.saturating_add(call.location().plan.max_response_bytes);
     // SAFETY: as above.
     let have = unsafe { filled(buffer) };
     let whole = match head.body {
@@ -177,47 +181,73 @@ fn finish(request: Request<'_>, upstream: &mut ngx_http_upstream_t, call: &mut C
     let have: &[u8] = unsafe { filled(&upstream.buffer) };
     let Some(head) = call.response.head.take() else { return INVALID };
     let payload = have.get(head.length..call.response.decoded_end).unwrap_or_default();
-    let plan = &call.location().plan;
+    let location = call.location();
     upstream.set_keepalive(u32::from(!head.is_last));
-    let outcome = judge(plan, have, &head, payload);
-    note(request, have, &head, plan.log_tail);
+    let outcome = outcome(have, &head, payload);
+    note(request, have, &head, location.plan.log_tail);
     match outcome {
-        Outcome::Reply => match read_reply(payload, plan.payload) {
+        Outcome::Reply => match read_reply(payload, location.plan.pass.payload) {
             Ok(reply) => write_reply(request, upstream, call, reply),
-            Err(invalid) => {
-                fail(request, call, Reason::InvalidReply, &invalid.to_string());
-                refuse(request, upstream, call, Outcome::invalid_reply())
-            }
+            Err(invalid) => refuse(request, upstream, call, &Failure::InvalidReply(invalid)),
         },
-        Outcome::Empty(status) => {
-            upstream.headers_in.status_n = status.into();
-            end_without_body(upstream, 0);
-            OK
-        }
-        Outcome::CredentialsRejected if !call.renewed => {
+        Outcome::Accepted => end_with_status(upstream, ACCEPTED),
+        Outcome::DryRun => end_with_status(upstream, NO_CONTENT),
+        Outcome::CredentialsRejected(_) if !call.renewed => {
             call.renewed = true;
             super::renew::begin(upstream, call)
         }
-        Outcome::ClockSkew(date) if !call.renewed => {
+        Outcome::ClockSkew { .. } if !call.renewed => {
             call.renewed = true;
-            super::renew::correct_clock(call, &date)
+            let date = head.date.and_then(|date| have.get(date)).unwrap_or_default();
+            super::renew::correct_clock(call, &String::from_utf8_lossy(date))
         }
-        Outcome::Throttled(_) if plan.retry.throttled && call.throttled + 1 < plan.retry.tries => {
-            call.throttled += 1;
-            call.again = Some(Again::Ready);
-            INVALID
-        }
-        refused => {
-            let (reason, text) = (refused.reason(), refused.log_text());
-            fail(request, call, reason, &text);
-            refuse(request, upstream, call, refused)
-        }
+        refused if asks_again(call, &refused, head.status) => INVALID,
+        refused => match Failure::from_outcome(refused) {
+            Some(failure) => refuse(request, upstream, call, &failure),
+            None => INVALID,
+        },
     }
+}
+
+fn outcome(have: &[u8], head: &ResponseHead, payload: &[u8]) -> Outcome {
+    let field = |range: &Option<Range<usize>>| range.clone().and_then(|range| have.get(range));
+    let answer = ApiAnswer {
+        status: head.status,
+        error_type: field(&head.error_type),
+        function_error: field(&head.function_error),
+        retry_after: field(&head.retry_after),
+        date: field(&head.date),
+        body: payload,
+    };
+    // Against the time that was signed with, so that a clock once corrected is not blamed again.
+    Outcome::new(&answer, i64::try_from(clock::aws_s()).unwrap_or(i64::MAX))
+}
+
+/// True when the plan has another attempt made for this answer of the API, which did not run the function.
+fn asks_again(call: &mut Call, outcome: &Outcome, status: u16) -> bool {
+    let retry = &call.location().retry;
+    let status = if matches!(outcome, Outcome::Throttled { .. }) { 429 } else { status };
+    let is_api = matches!(outcome, Outcome::Throttled { .. } | Outcome::Api(_));
+    if !is_api || !retry.conditions.covers_status(status) {
+        return false;
+    }
+    call.answered += 1;
+    if !retry.has_tries_left(call.answered) {
+        return false;
+    }
+    call.again = Some(Again::Ready);
+    true
+}
+
+fn end_with_status(upstream: &mut ngx_http_upstream_t, status: u16) -> ngx_int_t {
+    upstream.headers_in.status_n = status.into();
+    end_without_body(upstream, if status == NO_CONTENT { -1 } else { 0 });
+    OK
 }
 
 /// Remembers what `$lambda_*` variables show.
 fn note(request: Request<'_>, have: &[u8], head: &ResponseHead, log_tail: bool) {
-    let text = |range: &Option<std::ops::Range<usize>>| {
+    let text = |range: &Option<Range<usize>>| {
         let bytes = range.clone().and_then(|range| have.get(range))?;
         Some(String::from_utf8_lossy(bytes).into_owned().into_boxed_str())
     };
@@ -232,22 +262,26 @@ fn note(request: Request<'_>, have: &[u8], head: &ResponseHead, log_tail: bool) 
 }
 
 /// Logs a failed invocation and remembers its `$lambda_error`.
-pub(super) fn fail(request: Request<'_>, call: &Call, reason: Reason, what: &str) {
+fn note_failure(request: Request<'_>, call: &Call, failure: &Failure) {
     // SAFETY: live; no other reference to the context is held here.
     let context = unsafe { context::get_or_create(request.raw()) };
     let mut request_id = Box::default();
     if let Some(context) = context {
         let invocation = context.invocation.get_or_insert_default();
-        invocation.error = Some(what.into());
+        invocation.error = Some(failure.name().into());
         request_id = invocation.request_id.clone().unwrap_or_default();
     }
+    let (label, name) = (&call.label, failure.name());
+    let detail = match failure {
+        Failure::InvalidReply(invalid) => format!(", {invalid}"),
+        _ => String::new(),
+    };
     log::write(
         request.log(),
         log::Level::Error,
         format_args!(
-            "lambda: invocation failed, function={}, reason={}, error={what}, request_id={request_id}",
-            call.label,
-            reason.as_str(),
+            "lambda: invocation failed, function={label}, error={name}{detail}, \
+             request_id={request_id}"
         ),
     );
 }
@@ -257,31 +291,35 @@ fn refuse(
     request: Request<'_>,
     upstream: &mut ngx_http_upstream_t,
     call: &mut Call,
-    outcome: Outcome,
+    failure: &Failure,
 ) -> ngx_int_t {
-    let refusal = outcome.refusal(call.location().plan.function_error_status);
+    note_failure(request, call, failure);
+    let location = call.location();
+    let refusal = failure.refusal(location.plan.function_error_status);
     upstream.headers_in.status_n = refusal.status.into();
     // From here on nginx looks into `error_page` for the status, as it does under proxy_intercept_errors.
-    upstream.conf = call.location().intercepting_conf();
-    let format = request.conf().plan.pipeline.errors;
-    for (name, value) in &refusal.headers {
+    upstream.conf = location.intercepting_conf();
+    let content_type = request.conf().plan.pipeline.errors.content_type();
+    let headers = refusal.headers.iter().map(|(name, value)| (*name, value.as_str()));
+    for (name, value) in headers.chain([("Content-Type", content_type)]) {
         if push(request, upstream, name.as_bytes(), value.as_bytes()).is_none() {
             return ERROR;
         }
     }
-    let head = request.is_head();
-    call.body = respond::error_body(request, &refusal);
+    call.body = respond::error_body(request, refusal.status, Some(&refusal));
+    remember(request, refusal);
+    write_body(upstream, call, request.is_head());
+    OK
+}
+
+/// Keeps a refusal for variables, logs and error pages.
+fn remember(request: Request<'_>, refusal: Refusal) {
     // SAFETY: live; no other reference to the context is held here.
     if let Some(context) = unsafe { context::get_or_create(request.raw()) } {
-        let mode = request.conf().plan.pipeline.mode;
-        context.record.settle(mode, &refusal);
+        // What a function's failure came to is no policy's to observe: there is nothing to go on with.
+        context.record.settle(Mode::Enforce, &refusal);
         context.refusal = Some(refusal);
     }
-    if push(request, upstream, b"Content-Type", format.content_type().as_bytes()).is_none() {
-        return ERROR;
-    }
-    write_body(upstream, call, head);
-    OK
 }
 
 /// Hands status, headers and body to nginx.
@@ -441,22 +479,14 @@ pub(super) unsafe extern "C" fn finalize_request(
         if sent || context.is_some_and(|context| context.refusal.is_some()) {
             return;
         }
-        let (reason, message) = match status as u32 {
-            NGX_HTTP_GATEWAY_TIME_OUT => (Reason::Timeout, "Function timed out"),
-            NGX_HTTP_BAD_GATEWAY if call.response.received => (
-                Reason::InvalidReply,
-                "An invalid response was received from the upstream function",
-            ),
-            NGX_HTTP_BAD_GATEWAY => (Reason::Connect, "Function endpoint is unreachable"),
+        let failure = match status as u32 {
+            NGX_HTTP_GATEWAY_TIME_OUT => Failure::Timeout,
+            NGX_HTTP_BAD_GATEWAY if call.response.invalid => Failure::InvalidAnswer,
+            NGX_HTTP_BAD_GATEWAY => Failure::Connect,
             _ => return,
         };
-        fail(request, call, reason, reason.as_str());
-        let refusal = Refusal::new(Policy::Lambda, reason, status as u16, message);
-        // SAFETY: as above.
-        if let Some(context) = unsafe { context::get_or_create(raw) } {
-            context.record.settle(request.conf().plan.pipeline.mode, &refusal);
-            context.refusal = Some(refusal);
-        }
+        note_failure(request, call, &failure);
+        remember(request, failure.refusal(call.location().plan.function_error_status));
     });
 }
 
