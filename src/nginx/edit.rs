@@ -99,7 +99,11 @@ pub(super) fn set_query(request: Request<'_>, query: &[u8], raw_uri: &[u8]) -> O
     let raw = request.raw().as_ptr();
     // SAFETY: live; valid_unparsed_uri stays as it is, because the path does.
     unsafe {
-        let query = memory::copy((*raw).pool, query)?;
+        // without a query nginx has no string, not an empty one
+        let query = match query {
+            [] => ngx_str_t::default(),
+            query => memory::copy((*raw).pool, query)?,
+        };
         let raw_uri = memory::copy((*raw).pool, raw_uri)?;
         (*raw).args = query;
         (*raw).unparsed_uri = raw_uri;

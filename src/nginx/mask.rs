@@ -57,7 +57,8 @@ pub(super) unsafe extern "C" fn log_phase(request: *mut ngx_http_request_t) -> n
     guard_request("masking", request, OK, |request| {
         // SAFETY: nginx hands a live request.
         unsafe {
-            if !is_masked(request) {
+            // the phase engine is past its first handler, which is ours, in all others
+            if (*request.as_ptr()).phase_handler == 0 {
                 freeze_request_line(&mut *request.as_ptr());
                 hide_from_logs(request, &main(request).masked);
             }
