@@ -54,6 +54,22 @@ nginx keeps headers in parts of twenty; twenty-five go on, ours behind them.
 /header/x-api-key absent
 --- response_body_unlike: SECRET|"x"
 
+=== nothing is written behind a list that was full
+Twenty lines fill nginx's first part. What lies behind it are the names by which it finds them.
+--- http_config
+    consumers c { consumer u key=SECRET custom_id=cid; }
+--- config
+    key_auth c;
+    location / { proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- raw_request
+["GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-1: v\r\nX-2: v\r\nX-3: v\r\nX-4: v\r\nX-5: v\r\nX-6: v\r\nX-7: v\r\nX-8: v\r\nX-9: v\r\nX-Api-Key: SECRET\r\nX-10: v\r\nX-11: v\r\nX-12: v\r\nX-13: v\r\nX-14: v\r\nX-15: v\r\nX-16: v\r\nX-17: v\r\n\r\n"]
+--- response_json
+/header/host ~ ^127\.0\.0\.1:[0-9]+$
+/header/connection = "close"
+/header/x-17 = "v"
+/header/x-consumer-custom-id = "cid"
+/header/x-api-key absent
+
 === every header of a long list goes on once
 --- http_config
     consumers c { consumer u key=SECRET; }
