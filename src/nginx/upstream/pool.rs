@@ -85,7 +85,10 @@ impl Endpoint {
             // nginx sends it as SNI and compares it with the certificate.
             upstream.host = memory::copy((*cf).pool, settings.server_name.as_bytes())?;
             upstream.port = settings.port as in_port_t;
-            upstream.resolver_timeout = ngx_msec_t::MAX;
+            #[cfg(nginx1_27_3)]
+            {
+                upstream.resolver_timeout = ngx_msec_t::MAX;
+            }
             upstream.peer.init = Some(peer::init);
             let addresses = Arc::new(AddressList::new(&settings.host, settings.port));
             let endpoint = Self {
