@@ -28,3 +28,4 @@ pub mod request;
 #[cfg(feature = "module")]
 pub mod nginx;
 pub mod route;
+pub mod validate;
