@@ -4,9 +4,12 @@
 //! merges levels, so does [`LocationDirectives::merge`]; then [`LocationDirectives::compile`] makes the [`LocationPlan`] that
 //! requests are judged by. Nothing of this happens while a request waits.
 
+use crate::cors::{self, CorsDirectives, CorsPlan};
 use crate::directive::{Context, Directive, DirectiveError, Takes, Words};
 use crate::pipeline::{self, PipelineDirectives, PipelinePlan};
+use crate::response_json::{self, ResponseJsonDirectives, ResponseJsonPlan};
 use std::ffi::CStr;
+use std::sync::Arc;
 
 /// A directive as nginx's command table needs it. `Level` is [`LocationDirectives`] or [`MainDirectives`].
 pub struct Entry<Level> {
@@ -52,6 +55,8 @@ const fn nul_terminated<const LENGTH: usize>(name: &str) -> [u8; LENGTH] {
 pub const LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
     pipeline::PolicyMode => pipeline,
     pipeline::PolicyErrors => pipeline,
+    cors::Cors => cors,
+    response_json::ResponseJson => response_json,
 ];
 
 /// The directives that stand in `http` alone. (`consumers NAME { }` is a block and read by nginx/conf.rs.)
@@ -66,6 +71,10 @@ pub struct MainDirectives {}
 pub struct LocationDirectives {
     /// `policy_mode`, `policy_errors`
     pub pipeline: PipelineDirectives,
+    /// `cors`
+    pub cors: CorsDirectives,
+    /// `response_json`
+    pub response_json: ResponseJsonDirectives,
 }
 
 /// What requests of a location are judged by.
@@ -77,17 +86,26 @@ pub struct LocationPlan {
     pub owns_errors: bool,
     /// How refusals are carried out and written.
     pub pipeline: PipelinePlan,
+    /// Who may read the answers from other origins.
+    pub cors: Option<Arc<CorsPlan>>,
+    /// How JSON bodies are edited.
+    pub response_json: Option<Arc<ResponseJsonPlan>>,
 }
 
 impl LocationDirectives {
     /// Takes from the outer level what is not written here.
     pub fn merge(&mut self, outer: &Self) {
         self.pipeline.merge(&outer.pipeline);
+        self.cors.merge(&outer.cors);
+        self.response_json.merge(&outer.response_json);
     }
 
     /// The plan of a merged level, or which directive cannot be carried out and where it stands.
     pub fn compile(&self) -> Result<LocationPlan, DirectiveError> {
+        let (cors, response_json) = (self.cors.compile(), self.response_json.compile());
         let owns_errors = self.pipeline.is_written();
-        Ok(LocationPlan { in_force: owns_errors, owns_errors, pipeline: self.pipeline.compile() })
+        let in_force = owns_errors || cors.is_some() || response_json.is_some();
+        let pipeline = self.pipeline.compile();
+        Ok(LocationPlan { in_force, owns_errors, pipeline, cors, response_json })
     }
 }

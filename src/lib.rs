@@ -15,11 +15,13 @@ pub mod acl;
 pub mod aws;
 pub mod config;
 pub mod consumers;
+pub mod cors;
 pub mod decision;
 pub mod directive;
 pub mod key_auth;
 pub mod pipeline;
 pub mod request;
+pub mod response_json;
 
 #[cfg(feature = "module")]
 #[allow(unsafe_code)]

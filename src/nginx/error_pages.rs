@@ -34,7 +34,7 @@ enum State {
     Waiting = 1,
     /// Decided; buffers pass.
     Passing = 2,
-    /// Our body is out; what is left of nginx's page is thrown away.
+    /// The body is ours; what is left of nginx's page is thrown away.
     Replaced = 3,
 }
 
@@ -72,6 +72,11 @@ fn state(request: NonNull<ngx_http_request_t>) -> State {
     }
 }
 
+/// True when the response is an error with our body.
+pub(super) fn has_our_body(request: NonNull<ngx_http_request_t>) -> bool {
+    state(request) == State::Replaced
+}
+
 fn set_state(request: NonNull<ngx_http_request_t>, state: State) {
     // SAFETY: as in `state`.
     unsafe {
@@ -84,7 +89,7 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
     guard_request("header filter", request, ERROR, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
-        if !request.is_main() || !request.conf().plan.owns_errors || !is_own_error(raw) {
+        if !request.is_main() || !is_own_error(raw) || !is_ours_to_write(request) {
             return next_header(raw);
         }
         // SAFETY: live.
@@ -92,12 +97,20 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
         if head {
             // No body will come to judge by: an error without validators is nginx's own.
             let length = write_body(request).len();
+            set_state(raw, State::Replaced);
             describe_body(request, length);
             return next_header(raw);
         }
         set_state(raw, State::Waiting);
         OK
     })
+}
+
+/// True where the location says so, and for what the module refused anywhere.
+fn is_ours_to_write(request: Request<'_>) -> bool {
+    // SAFETY: live; no other reference to the context is held here.
+    request.conf().plan.owns_errors
+        || unsafe { context::get(request.raw()) }.is_some_and(|context| context.refusal.is_some())
 }
 
 /// True when nginx made the response from a status alone; an upstream's or a `return`'s own body leaves err_status 0.
@@ -123,7 +136,8 @@ unsafe extern "C" fn body_filter(
             // SAFETY: nginx hands a live request and chain.
             unsafe { first_buffer(Request::new(raw), chain) }
         }
-        State::Replaced => {
+        // Without buffers it is a flush of what was already sent.
+        State::Replaced if !chain.is_null() => {
             // SAFETY: nginx hands a live chain.
             unsafe { consume(chain) };
             OK
@@ -148,8 +162,8 @@ unsafe fn first_buffer(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int
     }
     let body = write_body(request);
     // SAFETY: the caller's.
-    let last = unsafe { consume(chain) };
-    set_state(raw, if last { State::Passing } else { State::Replaced });
+    unsafe { consume(chain) };
+    set_state(raw, State::Replaced);
     describe_body(request, body.len());
     let status = next_header(raw);
     // SAFETY: live.
@@ -176,22 +190,18 @@ unsafe fn is_page(buffer: &ngx_buf_t) -> bool {
     buffer.memory() != 0 && text.starts_with(PAGE_HEAD)
 }
 
-/// Marks a chain as sent; true when it was the response's last.
+/// Marks a chain as sent.
 ///
 /// # Safety
 /// `chain` is live or null.
-unsafe fn consume(mut chain: *mut ngx_chain_t) -> bool {
-    let mut last = false;
+unsafe fn consume(mut chain: *mut ngx_chain_t) {
     // SAFETY: links of a live chain, ended by null, each with a buffer.
     unsafe {
         while let Some(link) = chain.as_ref() {
-            let buffer = &mut *link.buf;
-            last |= buffer.last_buf() != 0;
-            buffer.pos = buffer.last;
+            (*link.buf).pos = (*link.buf).last;
             chain = link.next;
         }
     }
-    last
 }
 
 fn write_body(request: Request<'_>) -> Vec<u8> {

@@ -15,4 +15,6 @@ mod module;
 mod phases;
 mod request;
 mod respond;
+mod response_headers;
+mod response_json;
 mod variables;

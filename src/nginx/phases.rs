@@ -4,6 +4,7 @@ use super::context;
 use super::guard::{guard, guard_request};
 use super::request::Request;
 use super::respond;
+use crate::cors;
 use crate::decision::{Decision, Refusal};
 use crate::pipeline::{Phase, Step, steps};
 use nginx_sys::{
@@ -130,7 +131,7 @@ unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
                         return status;
                     }
                 }
-                Decision::Answer(_) => return INTERNAL_SERVER_ERROR,
+                Decision::Answer(reply) => return respond::answer(request, &reply),
             }
         }
         DECLINED
@@ -149,15 +150,28 @@ fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
     None
 }
 
-fn evaluate(step: Step, _request: Request<'_>) -> Decision {
+fn evaluate(step: Step, request: Request<'_>) -> Decision {
     match step {
-        Step::CorsPreflight
-        | Step::Path
+        Step::CorsPreflight => cors_preflight(request),
+        Step::Path
         | Step::Method
         | Step::KeyAuth
         | Step::Acl
         | Step::RateLimit
         | Step::ValidateHead
         | Step::ValidateBody => Decision::Continue,
+    }
+}
+
+fn cors_preflight(request: Request<'_>) -> Decision {
+    match &request.conf().plan.cors {
+        Some(plan) if request.is_main() => {
+            // SAFETY: live; no other reference to the context is held here.
+            if let Some(context) = unsafe { context::get_or_create(request.raw()) } {
+                context.cors = Some(plan.clone());
+            }
+            cors::decide(plan, &request)
+        }
+        _ => Decision::Continue,
     }
 }

@@ -44,6 +44,11 @@ impl<'a> Request<'a> {
         std::ptr::eq(self.get().main, self.raw.as_ptr())
     }
 
+    /// True when nginx itself sent the request here: a rewrite, an error page, an internal redirect.
+    pub(super) fn is_internal(self) -> bool {
+        self.get().internal() != 0
+    }
+
     /// The module's configuration of the location that the request is in.
     pub(super) fn conf(self) -> &'a LocationConf {
         // SAFETY: conf.rs makes one for every level, and configuration outlives requests.
