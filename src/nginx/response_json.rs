@@ -244,6 +244,8 @@ fn fail(request: Request<'_>) -> ngx_int_t {
         let Some(context) = context::get_or_create(raw) else { return ERROR };
         let (policy, reason) = (Policy::ResponseJson, Reason::Unreadable);
         context.refusal = Some(Refusal::new(policy, reason, 502, "Bad gateway"));
+        // nginx closes the connection behind an error that takes the place of a response.
+        (*raw.as_ptr()).set_keepalive(0);
         ngx_http_filter_finalize_request(
             raw.as_ptr(),
             null_mut(),

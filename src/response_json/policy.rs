@@ -283,4 +283,56 @@ mod tests {
             assert_eq!(is_json(content_type.as_bytes()), expected, "{content_type}");
         }
     }
+
+    mod properties {
+        use super::*;
+        use proptest::prelude::*;
+        use serde_json::{Value as Json, json};
+
+        /// Documents whose names are few, so that paths meet them.
+        fn document() -> impl Strategy<Value = Json> {
+            let leaf = prop_oneof![
+                Just(json!(null)),
+                any::<i64>().prop_map(Json::from),
+                ".*".prop_map(Json::from)
+            ];
+            leaf.prop_recursive(4, 64, 4, |inner| {
+                prop_oneof![
+                    prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+                    prop::collection::btree_map("[ab\"]", inner, 0..3)
+                        .prop_map(|members| Json::Object(members.into_iter().collect())),
+                ]
+            })
+        }
+
+        proptest! {
+            #[test]
+            fn edits_do_what_they_would_on_a_parsed_document(document in document(), pretty: bool) {
+                let body = if pretty { format!("{document:#}") } else { document.to_string() };
+                let mut expected = document;
+                if let Some(Json::Object(b)) = expected.get_mut("a").and_then(|a| a.get_mut("b")) {
+                    b.remove("a");
+                }
+                if let Some(Json::Array(elements)) = expected.get_mut("b") {
+                    let objects = elements.iter_mut().filter_map(Json::as_object_mut);
+                    objects.filter_map(|object| object.get_mut("\"")).for_each(|quote| *quote = json!(7));
+                }
+                if let Json::Object(members) = &mut expected {
+                    members.entry("n").or_insert(json!([1]));
+                }
+                let words = ["remove=a.b.a", "replace=b[].\":7", "add=n:[1]"];
+                let edited: Json = serde_json::from_str(&edited(&words, &body)).unwrap();
+                prop_assert_eq!(edited, expected);
+            }
+
+            #[test]
+            fn no_text_makes_the_edit_panic(body in prop::collection::vec(any::<u8>(), 0..64), json in "[\\[\\]{}:,\"a1 \\\\]{0,24}") {
+                let plan = plan(&["remove=a.a", "rename=a:b", "replace=[].a:1", "add=a.b:2"]).unwrap();
+                let _ = edit(&plan, &body);
+                if let Ok(edited) = edit(&plan, json.as_bytes()) {
+                    prop_assert!(serde_json::from_slice::<IgnoredAny>(&edited).is_ok());
+                }
+            }
+        }
+    }
 }

@@ -136,6 +136,16 @@ static
 Access-Control-Allow-Origin: https://a.example
 Vary: Origin
 
+=== answers that nginx makes before the location runs carry the headers
+--- config
+    location /small { cors; client_max_body_size 1; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /folder/ { cors; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["POST /small\nlong", "GET /folder"]
+--- error_code: [413, 301]
+--- response_headers
+Access-Control-Allow-Origin: *
+
 === a gateway timeout carries the headers
 --- http_config
     server {

@@ -49,10 +49,10 @@ Content-Type: application/problem+json
 ["GET /none", "HEAD /none"]
 --- error_code: 404
 --- response_headers
-Content-Length: 71
+Content-Length: 72
 Content-Type: application/json; charset=utf-8
 --- response_body_like
-["^.{70}\n$", "^$"]
+["^.{71}\n$", "^$"]
 
 === an error page takes the place of the body
 --- user_files
