@@ -289,20 +289,31 @@ sorry
 ["/uri = \"/x\"\n/headers absent", "/message = \"Bad gateway\""]
 
 === subrequests are left alone
+--- user_files
+>>> page.html
+<!--# include virtual="/part" -->
 --- config
-    location / {
-        response_json remove=a;
-        auth_request /auth;
-        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
-    }
-    location = /auth {
-        internal;
-        response_json remove=a;
-        proxy_pass http://127.0.0.1:$UPSTREAM_PORT/reply?status=200&header=Content-Type:application/json&body=x;
-    }
---- request: GET /reply?status=200&header=Content-Type:application/json&body={"a":1}
---- response_body chomp
-{}
+    location / { ssi on; response_json remove=a; }
+    location = /part { response_json remove=a; default_type application/json; return 200 '{"a":1}'; }
+--- request: GET /page.html
+--- response_body
+{"a":1}
+
+=== a range of a body that is passed as it is would be cut before it is read
+--- user_files
+>>> data.json
+not JSON
+--- server_config
+    types { application/json json; }
+--- config
+    location / { response_json remove=a unreadable=pass; }
+--- request: GET /data.json
+--- more_headers: Range: bytes=0-2
+--- response_headers
+Content-Length: 9
+!Content-Range
+--- response_body
+not JSON
 
 === off stops inheritance
 --- server_config
