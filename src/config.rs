@@ -4,10 +4,20 @@
 //! merges levels, so does [`LocationDirectives::merge`]; then [`LocationDirectives::compile`] makes the [`LocationPlan`] that
 //! requests are judged by. Nothing of this happens while a request waits.
 
+use crate::acl::{self, AclDirectives, AclPlan};
+use crate::aws::source::Sources;
+use crate::aws::{self, AwsDirectives, AwsPlan, Environment};
+use crate::consumers::{ConsumersBlock, ConsumersPlan, Loaded};
 use crate::cors::{self, CorsDirectives, CorsPlan};
 use crate::directive::{Context, Directive, DirectiveError, Takes, Words};
+use crate::key_auth::{self, KeyAuthDirectives, KeyAuthPlan};
+use crate::lambda::directives as lambda;
+use crate::lambda::{LambdaDirectives, LambdaPlan};
+use crate::method::{self, MethodDirectives, MethodPlan};
+use crate::path::{self, PathDirectives, PathPlan};
 use crate::pipeline::{self, PipelineDirectives, PipelinePlan};
 use crate::response_json::{self, ResponseJsonDirectives, ResponseJsonPlan};
+use crate::route::{self, RouteDirectives, RoutePlan};
 use std::ffi::CStr;
 use std::sync::Arc;
 
@@ -55,29 +65,131 @@ const fn nul_terminated<const LENGTH: usize>(name: &str) -> [u8; LENGTH] {
 pub const LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
     pipeline::PolicyMode => pipeline,
     pipeline::PolicyErrors => pipeline,
+    path::PathAmbiguous => path,
+    method::MethodNotAllowed => method,
+    key_auth::KeyAuth => key_auth,
+    key_auth::KeyAuthFailures => key_auth,
+    acl::Acl => acl,
+    aws::AwsRegion => aws,
+    aws::AwsCredentials => aws,
+    aws::AwsAssumeRole => aws,
+    lambda::LambdaPass => lambda,
+    lambda::LambdaEndpoint => lambda,
+    lambda::LambdaConnectTimeout => lambda,
+    lambda::LambdaSendTimeout => lambda,
+    lambda::LambdaReadTimeout => lambda,
+    lambda::LambdaKeepalive => lambda,
+    lambda::LambdaNextUpstream => lambda,
+    lambda::LambdaNextUpstreamTries => lambda,
+    lambda::LambdaNextUpstreamTimeout => lambda,
+    lambda::LambdaMaxRequest => lambda,
+    lambda::LambdaMaxResponse => lambda,
+    lambda::LambdaSslVerify => lambda,
+    lambda::LambdaSslTrustedCertificate => lambda,
+    lambda::LambdaSslName => lambda,
+    lambda::LambdaHideHeader => lambda,
+    lambda::LambdaPassHeader => lambda,
+    lambda::LambdaFunctionError => lambda,
+    lambda::LambdaLogTail => lambda,
+    lambda::LambdaStripPrefix => lambda,
+    lambda::LambdaStage => lambda,
+    lambda::ForwardedFrom => lambda,
+    route::Route => route,
     cors::Cors => cors,
     response_json::ResponseJson => response_json,
 ];
 
-/// The directives that stand in `http` alone. (`consumers NAME { }` is a block and read by nginx/conf.rs.)
+/// `method`, whose words are an entry's like any other and whose block nginx/method.rs reads.
+pub const METHOD: &Entry<LocationDirectives> =
+    &entries![LocationDirectives; method::Method => method][0];
+
+/// `consumers`, whose word names a set and whose block is read line by line.
+pub const CONSUMERS: &Entry<MainDirectives> = &Entry {
+    name: c"consumers",
+    context: Context::HTTP,
+    takes: Takes::One,
+    handles: false,
+    parse: |words, main| {
+        main.consumers.push(ConsumersBlock::new(words.first()?, words.place().clone())?);
+        Ok(())
+    },
+};
+
+/// The directives that stand in `http` alone.
 pub const MAIN: &[Entry<MainDirectives>] = entries![MainDirectives;];
 
 /// What `http` alone holds.
 #[derive(Debug, Default)]
-pub struct MainDirectives {}
+pub struct MainDirectives {
+    /// `consumers NAME { }`
+    pub consumers: Vec<ConsumersBlock>,
+}
 
-/// What one level (`http`, a server, a location, a `method` block) has written.
+/// A consumer set as it was loaded, and how to load it again.
+#[derive(Debug)]
+pub struct SetPlan {
+    /// The block's lines and files.
+    pub plan: Arc<ConsumersPlan>,
+    /// The set of this moment.
+    pub loaded: Loaded,
+    /// The consumers that `anonymous=` names: a version of the set without them is bad.
+    pub required: Vec<String>,
+}
+
+/// What locations are compiled against: everything that is declared once and used by name.
+#[derive(Debug, Default)]
+pub struct MainPlan {
+    /// The master's environment variables.
+    pub environment: Arc<Environment>,
+    /// The consumer sets, by number.
+    pub sets: Vec<SetPlan>,
+    /// The places that credentials come from.
+    pub sources: Sources,
+}
+
+impl MainDirectives {
+    /// Reads a line of the `consumers` block that was opened last.
+    pub fn consumers_line(&mut self, words: &Words<'_>) -> Result<(), DirectiveError> {
+        match self.consumers.last_mut() {
+            Some(block) => block.line(words),
+            None => Err(words.wrong_count()),
+        }
+    }
+
+    /// The plan, files read.
+    pub fn compile(&self, environment: Environment) -> Result<MainPlan, DirectiveError> {
+        let variable = |name: &str| environment.get(name).map(str::to_owned);
+        let mut sets: Vec<SetPlan> = Vec::with_capacity(self.consumers.len());
+        for block in &self.consumers {
+            if sets.iter().any(|set| set.plan.name() == block.name()) {
+                let message = format!("duplicate consumer set \"{}\"", block.name());
+                return Err(DirectiveError::new(message).at(block.place()));
+            }
+            let plan = Arc::new(block.compile(&variable)?);
+            let loaded = plan.load()?;
+            sets.push(SetPlan { plan, loaded, required: Vec::new() });
+        }
+        Ok(MainPlan { environment: Arc::new(environment), sets, sources: Sources::default() })
+    }
+}
+
+/// What one level (`http`, a server, a location, an `if` or `method` block) has written.
 #[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "each field is the room of its name")]
 pub struct LocationDirectives {
-    /// `policy_mode`, `policy_errors`
     pub pipeline: PipelineDirectives,
-    /// `cors`
+    pub path: PathDirectives,
+    pub method: MethodDirectives,
+    pub key_auth: KeyAuthDirectives,
+    pub acl: AclDirectives,
+    pub aws: AwsDirectives,
+    pub lambda: LambdaDirectives,
+    pub route: RouteDirectives,
     pub cors: CorsDirectives,
-    /// `response_json`
     pub response_json: ResponseJsonDirectives,
 }
 
-/// What requests of a location are judged by.
+/// What requests of a location are judged by, and who answers them.
 #[derive(Clone, Debug, Default)]
 pub struct LocationPlan {
     /// True when any directive of the module is in force: identity headers of clients are removed.
@@ -86,6 +198,18 @@ pub struct LocationPlan {
     pub owns_errors: bool,
     /// How refusals are carried out and written.
     pub pipeline: PipelinePlan,
+    /// Whether ambiguous paths are refused.
+    pub path: Option<PathPlan>,
+    /// The `method` blocks.
+    pub method: Option<MethodPlan>,
+    /// `key_auth`
+    pub key_auth: Option<Arc<KeyAuthPlan>>,
+    /// `acl`
+    pub acl: Option<Arc<AclPlan>>,
+    /// `lambda_pass`, with the region and the credentials it calls with
+    pub lambda: Option<(Arc<LambdaPlan>, AwsPlan)>,
+    /// `route`
+    pub route: Option<Arc<RoutePlan>>,
     /// Who may read the answers from other origins.
     pub cors: Option<Arc<CorsPlan>>,
     /// How JSON bodies are edited.
@@ -96,16 +220,58 @@ impl LocationDirectives {
     /// Takes from the outer level what is not written here.
     pub fn merge(&mut self, outer: &Self) {
         self.pipeline.merge(&outer.pipeline);
+        self.path.merge(&outer.path);
+        self.method.merge(&outer.method);
+        self.key_auth.merge(&outer.key_auth);
+        self.acl.merge(&outer.acl);
+        self.aws.merge(&outer.aws);
+        self.lambda.merge(&outer.lambda);
+        self.route.merge(&outer.route);
         self.cors.merge(&outer.cors);
         self.response_json.merge(&outer.response_json);
     }
 
+    /// Takes the location's content handler, in an `if` or `method` block that has none of its own.
+    pub fn inherit_handler(&mut self, location: &Self) {
+        self.lambda.inherit_pass(&location.lambda);
+    }
+
     /// The plan of a merged level, or which directive cannot be carried out and where it stands.
-    pub fn compile(&self) -> Result<LocationPlan, DirectiveError> {
+    pub fn compile(&self, main: &mut MainPlan) -> Result<LocationPlan, DirectiveError> {
+        let key_auth = self.key_auth.compile(|name| {
+            let number = main.sets.iter().position(|set| set.plan.name() == name)?;
+            main.sets.get(number).map(|set| (number, &*set.loaded.set))
+        })?;
+        if let Some(plan) = &key_auth
+            && let (Some(set), Some(name)) = (main.sets.get_mut(plan.set), &plan.anonymous)
+        {
+            set.required.push(name.to_string());
+        }
+        let acl = self.acl.compile(key_auth.is_some())?;
+        let lambda = match self.lambda.compile()? {
+            Some(plan) => {
+                let aws = self.aws.compile(&main.environment, &mut main.sources)?;
+                Some((Arc::new(plan), aws))
+            }
+            None => None,
+        };
+        let (path, method) = (self.path.compile(), self.method.compile());
         let (cors, response_json) = (self.cors.compile(), self.response_json.compile());
-        let owns_errors = self.pipeline.is_written();
-        let in_force = owns_errors || cors.is_some() || response_json.is_some();
-        let pipeline = self.pipeline.compile();
-        Ok(LocationPlan { in_force, owns_errors, pipeline, cors, response_json })
+        let around = cors.is_some() || response_json.is_some();
+        let owns_errors =
+            self.pipeline.is_written() || key_auth.is_some() || acl.is_some() || lambda.is_some();
+        Ok(LocationPlan {
+            in_force: owns_errors || path.is_some() || method.is_some() || around,
+            owns_errors,
+            pipeline: self.pipeline.compile(),
+            path,
+            method,
+            key_auth: key_auth.map(Arc::new),
+            acl: acl.map(Arc::new),
+            lambda,
+            route: self.route.compile()?.map(Arc::new),
+            cors,
+            response_json,
+        })
     }
 }

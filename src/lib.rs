@@ -19,10 +19,14 @@ pub mod cors;
 pub mod decision;
 pub mod directive;
 pub mod key_auth;
+pub mod lambda;
+pub mod method;
+pub mod path;
 pub mod pipeline;
 pub mod request;
 pub mod response_json;
 
-#[cfg(feature = "module")]
 #[allow(unsafe_code)]
+#[cfg(feature = "module")]
 pub mod nginx;
+pub mod route;

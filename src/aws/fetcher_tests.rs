@@ -144,6 +144,28 @@ fn one_process_fetches_and_the_other_takes_over_where_it_died() {
 }
 
 #[test]
+fn a_process_that_leads_again_goes_by_what_was_published_meanwhile() {
+    let (endpoint, table) = (Endpoint::new(), table());
+    let source = endpoint.source();
+    let (mut alices, mut bobs) = (fetcher(&table, &source), fetcher(&table, &source));
+    let (alice, bob) = (Process::new(ALICE), Process::new(BOB));
+    endpoint.gives(Some(("ONE", 1_000)));
+    alices.step(&alice);
+    // Alice is stopped for longer than her lease; Bob renews what is refused
+    endpoint.gives(Some(("TWO", 10_000)));
+    bobs.slot.request_refresh(1);
+    bobs.step(bob.at(100_000));
+    assert_eq!(bob.events(), [published(2, 10_000)]);
+    assert_eq!(alices.step(alice.at(100_100)), FOLLOWER_POLL_MS);
+    // Bob dies; by her own schedule Alice would fetch now
+    alice.dead.set(BOB);
+    alice.events();
+    alices.step(alice.at(900_000));
+    assert_eq!((alices.slot.status().leader, endpoint.asked()), (ALICE, 2));
+    assert_eq!(alice.events(), []);
+}
+
+#[test]
 fn while_the_source_is_away_the_old_credentials_stay_in_force() {
     let (endpoint, table) = (Endpoint::new(), table());
     let mut fetcher = fetcher(&table, &endpoint.source());

@@ -6,7 +6,7 @@
 //!   while they are unchanged); [`arn::FunctionName`]; [`clock_skew::ClockSkew`].
 //! - Configuration: [`directives`] to an [`AwsPlan`], with the [`environment::Environment`] that the master saw.
 //! - Helper threads, which may block: a [`fetcher::Fetcher`] a [`source::CredentialSource`]. Every worker runs one; the slot
-//!   lets one of them ask [`provider`]s when [`refresh::Schedule`] says so, and all read what it publishes.
+//!   lets one of them ask the providers when [`refresh::Schedule`] says so, and all read what it publishes.
 //!
 //! It fails closed: without usable credentials nothing is signed. It fails late: credentials are renewed with 10 to 20 % of
 //! their life left, and serve until their very end while the source is away.

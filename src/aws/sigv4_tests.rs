@@ -149,6 +149,38 @@ fn the_header_lines_are_complete() {
 }
 
 #[test]
+fn a_kept_key_is_used_for_its_own_day_and_secret_alone() {
+    let request = SignableRequest {
+        method: b"POST",
+        canonical_path: "/",
+        canonical_query: "",
+        host: "h",
+        headers: &[],
+        payload_sha256: &[0; 32],
+    };
+    let new_signer = || Signer::new(Region::parse("us-east-1").unwrap(), "lambda");
+    let signed = |signer: &mut Signer, secret, now_unix_s| {
+        let credentials = Credentials::new("AKID", secret, None, None).unwrap();
+        let mut lines = Vec::new();
+        signer.sign(&credentials, &request, now_unix_s, &mut lines);
+        lines
+    };
+    let mut kept = new_signer();
+    let midnight = VECTOR_TIME_UNIX_S / DAY_S * DAY_S;
+    for (secret, now_unix_s) in [
+        ("one", midnight - 1),
+        ("one", midnight),
+        ("one", midnight + DAY_S - 1),
+        ("two", midnight + DAY_S - 1),
+        ("one", midnight + DAY_S - 1),
+        ("one", midnight - 1),
+    ] {
+        let expected = signed(&mut new_signer(), secret, now_unix_s);
+        assert_eq!(signed(&mut kept, secret, now_unix_s), expected, "{secret} {now_unix_s}");
+    }
+}
+
+#[test]
 fn dates_are_written_for_every_time() {
     for (unix_s, expected) in [
         (0, "19700101T000000Z"),

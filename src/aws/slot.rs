@@ -360,10 +360,8 @@ impl Publication {
         }));
         let generation = before + 1;
         let start = buffer_start(generation);
-        // the old generation's number goes first, so that no half is ever taken for a whole
-        let mut stores = vec![(start + GENERATION, 0)];
         let checksum = checksum(generation, &words);
-        stores.extend((start + SOURCE..).zip(words));
+        let mut stores: Vec<(usize, u64)> = (start + SOURCE..).zip(words).collect();
         stores.extend([(start + CHECKSUM, checksum), (start + GENERATION, generation)]);
         Some(Self { before, generation, stores })
     }

@@ -122,6 +122,18 @@ fn credentials_that_are_over_are_an_error() {
     assert!(imds.fetch(1_795_435_199).is_ok());
     let over = imds.fetch(1_795_435_200).unwrap_err();
     assert_eq!(over.to_string(), "imds: the credentials have expired already");
+    // STS is not even asked with them
+    let role = AssumeRole {
+        arn: "arn:aws:iam::123456789012:role/r".to_owned(),
+        session: "edge".to_owned(),
+        external_id: None,
+        duration_s: None,
+        sts_url: Some(url.clone()),
+    };
+    let variables = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", url.as_str())];
+    let assumed = source(Choice::Imds, Some(role), &variables);
+    assert_eq!(assumed.fetch(1_795_435_200).unwrap_err(), over);
+    assert!(server.finish().iter().all(|asked| asked.method != "POST"));
 }
 
 #[test]

@@ -85,6 +85,7 @@ fn specification(key: &str) -> String {
 }
 
 /// 32 random bytes in URL-safe base64.
+#[expect(clippy::disallowed_methods, reason = "the command line may wait")]
 fn new_key() -> Result<String, Failure> {
     use base64::Engine as _;
     let mut bytes = [0; 32];
@@ -92,6 +93,7 @@ fn new_key() -> Result<String, Failure> {
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
 }
 
+#[expect(clippy::disallowed_methods, reason = "the command line may wait")]
 fn load(name: &str) -> Result<ConsumerSet, Failure> {
     // derived ids depend on the set's name, which the file does not know
     let mut builder = SetBuilder::new("");

@@ -74,8 +74,9 @@ impl SetBuilder {
         if self.find_id(record.id).is_some() {
             return Err(format!("consumer \"{name}\" has another consumer's id"));
         }
+        let id = record.id;
         self.consumers.push(record);
-        self.index_consumer(index, entry);
+        self.index_consumer(index, entry, id);
         let mut ids = HashSet::new();
         for key in &entry.keys {
             if key.id.as_deref().is_some_and(|id| !ids.insert(id)) {
@@ -110,10 +111,7 @@ impl SetBuilder {
         };
         let index = record_number(self.credentials.len())?;
         self.credentials.push(record);
-        let credentials = &self.credentials;
-        self.tables.by_digest.insert(key.digest.prefix(), index, |index| {
-            credentials.get(index as usize).map_or(0, |record| record.digest.prefix())
-        });
+        self.tables.by_digest.insert(key.digest.prefix(), index);
         Ok(())
     }
 
@@ -147,9 +145,7 @@ impl SetBuilder {
             self.credentials.sort_by_key(|record| record.consumer);
             let mut table = Table::default();
             for (index, record) in (0_u32..).zip(&self.credentials) {
-                table.insert(record.digest.prefix(), index, |index| {
-                    self.credentials.get(index as usize).map_or(0, |other| other.digest.prefix())
-                });
+                table.insert(record.digest.prefix(), index);
             }
             self.tables.by_digest = table;
         }
@@ -187,22 +183,14 @@ impl SetBuilder {
         Ok(())
     }
 
-    fn index_consumer(&mut self, index: u32, entry: &ConsumerEntry<'_>) {
-        let (consumers, arena) = (&self.consumers, &self.arena);
-        let text = |index: u32, field: fn(&ConsumerRecord) -> Text| {
-            consumers.get(index as usize).map_or(0, |record| hash_text(arena.get(field(record))))
-        };
+    fn index_consumer(&mut self, index: u32, entry: &ConsumerEntry<'_>, id: IdSlot) {
         if let Some(username) = &entry.username {
-            let rehash = |index| text(index, |record| record.username);
-            self.tables.by_username.insert(hash_text(username), index, rehash);
+            self.tables.by_username.insert(hash_text(username), index);
         }
         if let Some(custom_id) = &entry.custom_id {
-            let rehash = |index| text(index, |record| record.custom_id);
-            self.by_custom_id.insert(hash_text(custom_id), index, rehash);
+            self.by_custom_id.insert(hash_text(custom_id), index);
         }
-        let rehash =
-            |index: u32| consumers.get(index as usize).map_or(0, |record| record.id.hash(arena));
-        self.tables.by_id.insert(rehash(index), index, rehash);
+        self.tables.by_id.insert(id.hash(&self.arena), index);
     }
 
     fn find_key(&self, digest: &KeyDigest) -> Option<u32> {

@@ -52,8 +52,10 @@ impl KeyDigest {
 
     /// True when both are the same digest; the time taken does not depend on where they differ.
     pub fn same_as(&self, other: &Self) -> bool {
-        let difference =
-            self.0.iter().zip(&other.0).fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
+        let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |it| u64::from_le_bytes(*it));
+        let pairs = self.0.chunks_exact(8).zip(other.0.chunks_exact(8));
+        let difference = pairs.fold(0, |sum, (a, b)| sum | (word(a) ^ word(b)));
+        // the compiler must not find a shortcut
         black_box(difference) == 0
     }
 }

@@ -2,6 +2,7 @@
 
 mod draft;
 mod reader;
+mod values;
 
 use std::fmt;
 use std::path::Path;

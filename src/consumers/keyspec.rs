@@ -33,6 +33,7 @@ impl KeySpec {
     }
 
     /// The digest of the key, which is looked up where it is kept.
+    #[expect(clippy::disallowed_methods, reason = "called while the configuration is read")]
     pub(super) fn resolve(&self, environment: &dyn Environment) -> Result<KeyDigest, String> {
         match self {
             Self::Digest(digest) => Ok(*digest),

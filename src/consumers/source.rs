@@ -45,6 +45,7 @@ pub enum Stamp {
 
 impl Stamp {
     /// The version that a path leads to now.
+    #[expect(clippy::disallowed_methods, reason = "called by a helper thread")]
     pub fn of(path: &Path) -> Self {
         std::fs::metadata(path).map_or(Self::Missing, |metadata| Self::from(&metadata))
     }
@@ -73,6 +74,10 @@ impl FileSource {
 }
 
 /// A file's bytes and version; an error when it is written while it is read.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "called while the configuration is read, and by a helper thread"
+)]
 fn read_whole(path: &Path) -> std::io::Result<(Vec<u8>, Stamp)> {
     let mut file = File::open(path)?;
     let before = file.metadata()?;

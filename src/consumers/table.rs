@@ -1,11 +1,19 @@
-//! A hash table of numbers: open addressing, linear probing, four bytes a slot.
+//! A hash table of record numbers: open addressing, linear probing, eight bytes a slot.
 
-/// An index of records that live elsewhere. It never shrinks, holds no hashes and deletes nothing.
+/// An index of records that live elsewhere; it deletes nothing.
+///
+/// Half of a slot is the hash, so that other records are hardly ever visited, by searches or when the table grows.
 #[derive(Clone, Default)]
 pub(super) struct Table {
-    /// record number + 1; 0 is an empty slot
-    slots: Box<[u32]>,
+    slots: Box<[Slot]>,
     used: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    hash: u32,
+    /// record number + 1; 0 is an empty slot
+    entry: u32,
 }
 
 const SMALLEST: usize = 16;
@@ -13,26 +21,31 @@ const SMALLEST: usize = 16;
 impl Table {
     /// The record with this hash for which `matches` is true.
     pub(super) fn find(&self, hash: u64, mut matches: impl FnMut(u32) -> bool) -> Option<u32> {
-        let mut slot = self.home(hash);
+        let hash = fold(hash);
+        let mut at = self.home(hash);
         loop {
-            let record = self.slots.get(slot)?.checked_sub(1)?;
-            if matches(record) {
+            let slot = self.slots.get(at)?;
+            let record = slot.entry.checked_sub(1)?;
+            if slot.hash == hash && matches(record) {
                 return Some(record);
             }
-            slot = self.next(slot);
+            at = self.next(at);
         }
     }
 
-    /// Adds a record; `rehash` gives the hash of a record that is in the table, for when it grows.
-    pub(super) fn insert(&mut self, hash: u64, record: u32, rehash: impl Fn(u32) -> u64) {
-        if (self.used + 1) * 3 > self.slots.len() * 2 {
+    /// Adds a record, even beside one that is the same.
+    pub(super) fn insert(&mut self, hash: u64, record: u32) {
+        // at most seven of eight slots are used
+        if (self.used + 1) * 8 > self.slots.len() * 7 {
             let larger = (self.slots.len() * 2).max(SMALLEST);
-            let old = std::mem::replace(&mut self.slots, vec![0; larger].into_boxed_slice());
-            for record in old.iter().filter_map(|slot| slot.checked_sub(1)) {
-                self.place(rehash(record), record);
+            let empty = vec![Slot::default(); larger].into_boxed_slice();
+            for slot in std::mem::replace(&mut self.slots, empty) {
+                if slot.entry != 0 {
+                    self.place(slot);
+                }
             }
         }
-        self.place(hash, record);
+        self.place(Slot { hash: fold(hash), entry: record + 1 });
         self.used += 1;
     }
 
@@ -41,25 +54,30 @@ impl Table {
         size_of_val(&*self.slots)
     }
 
-    fn place(&mut self, hash: u64, record: u32) {
-        let mut slot = self.home(hash);
-        while let Some(place) = self.slots.get_mut(slot) {
-            if *place == 0 {
-                *place = record + 1;
+    fn place(&mut self, new: Slot) {
+        let mut at = self.home(new.hash);
+        while let Some(slot) = self.slots.get_mut(at) {
+            if slot.entry == 0 {
+                *slot = new;
                 return;
             }
-            slot = self.next(slot);
+            at = self.next(at);
         }
     }
 
-    fn home(&self, hash: u64) -> usize {
+    fn home(&self, hash: u32) -> usize {
         // the length is a power of two, or zero
-        usize::try_from(hash & (self.slots.len() as u64).saturating_sub(1)).unwrap_or(0)
+        hash as usize & self.slots.len().saturating_sub(1)
     }
 
-    fn next(&self, slot: usize) -> usize {
-        (slot + 1) & (self.slots.len() - 1)
+    fn next(&self, at: usize) -> usize {
+        (at + 1) & (self.slots.len() - 1)
     }
+}
+
+fn fold(hash: u64) -> u32 {
+    let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
+    half(hash) ^ half(hash >> 32)
 }
 
 #[cfg(test)]
@@ -73,7 +91,7 @@ mod tests {
         let mut table = Table::default();
         assert_eq!(table.find(0, |_| true), None);
         for record in 0..1000 {
-            table.insert(hash(record), record, hash);
+            table.insert(hash(record), record);
         }
         for record in 0..1000 {
             assert_eq!(table.find(hash(record), |other| other == record), Some(record));

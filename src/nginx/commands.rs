@@ -1,14 +1,16 @@
 //! nginx's command table, made from the entries of config.rs, and the one setter behind it.
 
-use super::conf::{LocationConf, MainConf};
+use super::conf::{LocationConf, set_handler};
 use super::guard::guard;
-use super::{log, memory};
-use crate::config::{Entry, LOCATION, LocationDirectives, MAIN, MainDirectives};
+use super::main_conf::MainConf;
+use super::{content, log, memory, method};
+use crate::config::{CONSUMERS, Entry, LOCATION, LocationDirectives, MAIN, METHOD, MainDirectives};
 use crate::directive::{Context, DirectiveError, Place, Takes, Words};
 use nginx_sys::{
-    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_ANY, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE12,
-    NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
-    NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t,
+    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_ANY, NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1,
+    NGX_CONF_TAKE12, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET,
+    NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, ngx_command_t,
+    ngx_conf_parse, ngx_conf_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use std::ffi::{OsStr, c_char, c_void};
@@ -16,10 +18,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 const COUNT: usize = LOCATION.len() + MAIN.len();
+const BLOCKS: usize = 2;
 
 /// The table, closed by an empty command.
-pub(super) static mut COMMANDS: [ngx_command_t; COUNT + 1] = {
-    let mut table = [const { ngx_command_t::empty() }; COUNT + 1];
+pub(super) static mut COMMANDS: [ngx_command_t; COUNT + BLOCKS + 1] = {
+    let mut table = [const { ngx_command_t::empty() }; COUNT + BLOCKS + 1];
     let mut index = 0;
     while index < LOCATION.len() {
         table[index] = command(&LOCATION[index], set_location, NGX_HTTP_LOC_CONF_OFFSET);
@@ -30,6 +33,8 @@ pub(super) static mut COMMANDS: [ngx_command_t; COUNT + 1] = {
         table[index] = command(entry, set_main, NGX_HTTP_MAIN_CONF_OFFSET);
         index += 1;
     }
+    table[COUNT] = block(METHOD, method::read_block, NGX_HTTP_LOC_CONF_OFFSET);
+    table[COUNT + 1] = block(CONSUMERS, read_consumers, NGX_HTTP_MAIN_CONF_OFFSET);
     table
 };
 
@@ -49,6 +54,16 @@ const fn command<Level>(
         offset: 0,
         post: std::ptr::from_ref(entry).cast_mut().cast(),
     }
+}
+
+const fn block<Level>(
+    entry: &'static Entry<Level>,
+    set: Setter,
+    conf: ngx_uint_t,
+) -> ngx_command_t {
+    let mut command = command(entry, set, conf);
+    command.type_ |= NGX_CONF_BLOCK as ngx_uint_t;
+    command
 }
 
 const fn contexts(context: Context) -> u32 {
@@ -87,10 +102,16 @@ unsafe extern "C" fn set_location(
     // SAFETY: LOCATION's commands carry such an entry, and nginx hands them the location's conf.
     let (entry, level) = unsafe {
         let entry = &*(*command).post.cast::<Entry<LocationDirectives>>();
-        (entry, &mut (*conf.cast::<LocationConf>()).directives)
+        (entry, &mut *conf.cast::<LocationConf>())
     };
-    // SAFETY: nginx's cf, live for the call.
-    unsafe { set(cf, entry, level) }
+    // SAFETY: nginx's cf, live for the call; `conf` is its level's.
+    unsafe {
+        let result = set(cf, entry, &mut level.directives);
+        if entry.handles && result == NGX_CONF_OK {
+            set_handler(cf, level, Some(content::handler));
+        }
+        result
+    }
 }
 
 unsafe extern "C" fn set_main(
@@ -107,8 +128,15 @@ unsafe extern "C" fn set_main(
     unsafe { set(cf, entry, level) }
 }
 
-/// Reads a directive's words into its level.
-unsafe fn set<Level>(cf: *mut ngx_conf_t, entry: &Entry<Level>, level: &mut Level) -> *mut c_char {
+/// Reads a directive's words into its level: NGX_CONF_OK, or NGX_CONF_ERROR with a line in the log.
+///
+/// # Safety
+/// `cf` is live and `cf->args` holds a directive.
+pub(super) unsafe fn set<Level>(
+    cf: *mut ngx_conf_t,
+    entry: &Entry<Level>,
+    level: &mut Level,
+) -> *mut c_char {
     guard("configuration", NGX_CONF_ERROR, || {
         // SAFETY: nginx's cf, live for the call.
         let done = unsafe { with_words(cf, |words| (entry.parse)(words, level)) };
@@ -120,6 +148,65 @@ unsafe fn set<Level>(cf: *mut ngx_conf_t, entry: &Entry<Level>, level: &mut Leve
             }
         }
     })
+}
+
+/// Reads `consumers NAME { }`: its name here, its lines one by one in [`consumers_line`].
+unsafe extern "C" fn read_consumers(
+    cf: *mut ngx_conf_t,
+    command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: as in `set_main`; the block's lines come with the same conf.
+    unsafe {
+        let result = set_main(cf, command, conf);
+        if result != NGX_CONF_OK {
+            return result;
+        }
+        parse_block(cf, |cf| {
+            cf.handler = Some(consumers_line);
+            cf.handler_conf = conf.cast();
+        })
+    }
+}
+
+unsafe extern "C" fn consumers_line(
+    cf: *mut ngx_conf_t,
+    _dummy: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    guard("configuration", NGX_CONF_ERROR, || {
+        // SAFETY: `read_consumers` set the conf; nginx's cf is live for the call.
+        let done = unsafe {
+            let main = &mut (*conf.cast::<MainConf>()).directives;
+            with_words(cf, |words| main.consumers_line(words))
+        };
+        match done {
+            Ok(()) => NGX_CONF_OK,
+            Err(error) => {
+                log::configuration(cf, &error);
+                NGX_CONF_ERROR
+            }
+        }
+    })
+}
+
+/// Reads the block behind the directive that nginx has just read, with `cf` changed for its time: another `ctx` and
+/// `cmd_type` for a level of its own, or a `handler` for lines that are no directives. What nginx answers.
+///
+/// # Safety
+/// `cf` is live, and `change` leaves it so.
+pub(super) unsafe fn parse_block(
+    cf: *mut ngx_conf_t,
+    change: impl FnOnce(&mut ngx_conf_t),
+) -> *mut c_char {
+    // SAFETY: the caller's; nginx reads the block from cf->conf_file when it is given no file name.
+    unsafe {
+        let before = *cf;
+        change(&mut *cf);
+        let result = ngx_conf_parse(cf, std::ptr::null_mut());
+        *cf = before;
+        result
+    }
 }
 
 /// Calls a parser with the words of the directive that nginx has just read.

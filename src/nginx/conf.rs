@@ -1,18 +1,18 @@
 //! Configuration levels: made, filled by commands.rs, merged and compiled.
 
 use super::guard::guard;
+use super::main_conf::MainConf;
+use super::method::Blocks;
+use super::upstream::LambdaLocation;
 use super::{log, memory};
-use crate::config::{LocationDirectives, LocationPlan, MainDirectives};
-use nginx_sys::ngx_conf_t;
+use crate::config::{LocationDirectives, LocationPlan};
+use crate::directive::DirectiveError;
+use nginx_sys::{
+    ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_module,
+    ngx_http_handler_pt,
+};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use std::ffi::{c_char, c_void};
-
-/// What `http` alone holds.
-#[derive(Debug, Default)]
-pub(super) struct MainConf {
-    /// As written.
-    pub(super) directives: MainDirectives,
-}
 
 /// One level: `http`, a server, a location, an `if` or `method` block.
 #[derive(Debug, Default)]
@@ -21,20 +21,95 @@ pub(super) struct LocationConf {
     pub(super) directives: LocationDirectives,
     /// What requests are judged by; default until merged.
     pub(super) plan: LocationPlan,
+    /// `lambda_pass`
+    pub(super) lambda: Option<Box<LambdaLocation>>,
+    /// The location's `method` blocks.
+    pub(super) blocks: Blocks,
+    /// Our content handler, where a directive of this level set it or a nameless block inherits it.
+    handler: ngx_http_handler_pt,
 }
 
-unsafe fn create<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
+/// Makes the module the content handler of the level that is being read, as `proxy_pass` does.
+///
+/// # Safety
+/// `cf` is live and `conf` is its `ctx`'s location conf.
+pub(super) unsafe fn set_handler(
+    cf: *mut ngx_conf_t,
+    conf: &mut LocationConf,
+    handler: ngx_http_handler_pt,
+) {
+    // SAFETY: the caller's.
+    let core = unsafe { core_conf(cf) };
+    conf.handler = handler;
+    core.handler = handler;
+    // SAFETY: a name of the configuration.
+    if unsafe { memory::bytes(core.name) }.ends_with(b"/") {
+        core.set_auto_redirect(1);
+    }
+}
+
+/// nginx's own configuration of the level that is being read or merged.
+///
+/// # Safety
+/// `cf` is live, and nothing else refers to that configuration.
+pub(super) unsafe fn core_conf<'a>(cf: *mut ngx_conf_t) -> &'a mut ngx_http_core_loc_conf_t {
+    // SAFETY: cf->ctx is an http context while http directives are read and merged; the core module is in it.
+    unsafe {
+        let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+        let core = *(*http).loc_conf.add(ngx_http_core_module.ctx_index);
+        &mut *core.cast::<ngx_http_core_loc_conf_t>()
+    }
+}
+
+impl LocationConf {
+    /// Takes from the outer level what is not written here, and makes the plan.
+    ///
+    /// Nameless levels (`if`, `method`, `limit_except`) inherit the content handler, nested locations do not.
+    /// *Source*: ngx_http_proxy_merge_loc_conf.
+    ///
+    /// # Safety
+    /// `cf` is nginx's, in the merge of this level, and nobody else has the main conf.
+    unsafe fn merge(
+        &mut self,
+        cf: *mut ngx_conf_t,
+        outer: &Self,
+        core: &mut ngx_http_core_loc_conf_t,
+    ) -> Result<(), DirectiveError> {
+        if core.name.len > 0 {
+            self.directives.method.check()?;
+        }
+        self.directives.merge(&outer.directives);
+        if core.noname() != 0 && core.handler.is_none() && outer.handler.is_some() {
+            self.handler = outer.handler;
+            core.handler = outer.handler;
+            self.directives.inherit_handler(&outer.directives);
+        }
+        // SAFETY: the caller's.
+        let main = unsafe { MainConf::of(cf) };
+        self.plan = self.directives.compile(&mut main.plan)?;
+        if core.noname() != 0 {
+            // It is the same location still.
+            self.plan.in_force |= outer.plan.in_force;
+            self.plan.owns_errors |= outer.plan.owns_errors;
+        }
+        if let Some((plan, aws)) = &self.plan.lambda {
+            // SAFETY: the caller's.
+            self.lambda = Some(Box::new(unsafe { LambdaLocation::build(cf, main, plan, aws) }?));
+        }
+        Ok(())
+    }
+}
+
+/// A value in the configuration's pool, as create_main_conf and create_loc_conf answer it.
+///
+/// # Safety
+/// `cf` is nginx's.
+pub(super) unsafe fn create<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
     guard("configuration", std::ptr::null_mut(), || {
         // SAFETY: cf and its pool are live while nginx configures; the pool outlives the configuration.
         let made = unsafe { memory::place((*cf).pool, T::default()) };
         made.map_or(std::ptr::null_mut(), |made| made.as_ptr().cast())
     })
-}
-
-/// create_main_conf
-pub(super) unsafe extern "C" fn create_main(cf: *mut ngx_conf_t) -> *mut c_void {
-    // SAFETY: called by nginx with a live cf.
-    unsafe { create::<MainConf>(cf) }
 }
 
 /// create_loc_conf
@@ -50,15 +125,14 @@ pub(super) unsafe extern "C" fn merge_location(
     inner: *mut c_void,
 ) -> *mut c_char {
     guard("configuration", NGX_CONF_ERROR, || {
-        // SAFETY: both were made by `create_location`, are distinct, and nobody else has them now.
-        let (outer, inner) =
-            unsafe { (&*outer.cast::<LocationConf>(), &mut *inner.cast::<LocationConf>()) };
-        inner.directives.merge(&outer.directives);
-        match inner.directives.compile() {
-            Ok(plan) => {
-                inner.plan = plan;
-                NGX_CONF_OK
-            }
+        // SAFETY: both were made by `create_location`, are distinct, and nobody else has them now; nginx sets cf->ctx to
+        // the inner level.
+        let merged = unsafe {
+            let outer = &*outer.cast::<LocationConf>();
+            (*inner.cast::<LocationConf>()).merge(cf, outer, core_conf(cf))
+        };
+        match merged {
+            Ok(()) => NGX_CONF_OK,
             Err(error) => {
                 log::configuration(cf, &error);
                 NGX_CONF_ERROR

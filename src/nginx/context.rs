@@ -2,6 +2,7 @@
 
 use super::memory;
 use super::module::ngx_http_apigate_module;
+use crate::consumers::{ConsumerSet, Identity};
 use crate::cors::CorsPlan;
 use crate::decision::Refusal;
 use crate::pipeline::Record;
@@ -9,9 +10,37 @@ use nginx_sys::ngx_http_request_t;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+/// Who a request comes from, by which version of which set.
+#[derive(Clone, Debug)]
+pub(super) struct Authenticated {
+    /// The set's number.
+    pub(super) set: usize,
+    /// The version that knew the key.
+    pub(super) version: Arc<ConsumerSet>,
+    /// The consumer and the credential in that version; `None` for a preflight, or under observe.
+    pub(super) identity: Option<Identity>,
+}
+
+/// What is known of a request's invocation: `$lambda_*`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Invocation {
+    /// `$lambda_request_id`
+    pub(super) request_id: Option<Box<str>>,
+    /// `$lambda_version`
+    pub(super) version: Option<Box<str>>,
+    /// `$lambda_log`
+    pub(super) log: Option<Box<str>>,
+    /// `$lambda_error`
+    pub(super) error: Option<Box<str>>,
+}
+
 /// One per client request; subrequests and internal redirects share it.
 #[derive(Debug, Default)]
 pub(super) struct RequestContext {
+    /// What key_auth has found, for the set it looked in.
+    pub(super) authenticated: Option<Authenticated>,
+    /// What is known of the invocation.
+    pub(super) invocation: Option<Box<Invocation>>,
     /// What the policies came to.
     pub(super) record: Record,
     /// The refusal that ended the request, for its error body.

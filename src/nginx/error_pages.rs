@@ -9,7 +9,7 @@ use super::guard::guard_request;
 use super::memory;
 use super::module::ngx_http_apigate_error_filter_module;
 use super::request::Request;
-use crate::pipeline::ErrorBody;
+use super::respond;
 use nginx_sys::{
     NGX_ERROR, NGX_HTTP_HEAD, NGX_OK, ngx_alloc_chain_link, ngx_buf_t, ngx_chain_t, ngx_conf_t,
     ngx_create_temp_buf, ngx_http_output_body_filter_pt, ngx_http_output_header_filter_pt,
@@ -89,7 +89,7 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
     guard_request("header filter", request, ERROR, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
-        if !request.is_main() || !is_own_error(raw) || !is_ours_to_write(request) {
+        if !request.is_main() || !is_own_error(raw) || !has_our_shape(request) {
             return next_header(raw);
         }
         // SAFETY: live.
@@ -106,11 +106,15 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
     })
 }
 
-/// True where the location says so, and for what the module refused anywhere.
-fn is_ours_to_write(request: Request<'_>) -> bool {
+/// True where the location's errors have our body, and for a refusal of ours in any location.
+fn has_our_shape(request: Request<'_>) -> bool {
     // SAFETY: live; no other reference to the context is held here.
-    request.conf().plan.owns_errors
-        || unsafe { context::get(request.raw()) }.is_some_and(|context| context.refusal.is_some())
+    let (context, status) =
+        unsafe { (context::get(request.raw()), (*request.raw().as_ptr()).headers_out.status) };
+    let is_refusal = |context: &mut context::RequestContext| {
+        context.refusal.as_ref().is_some_and(|refusal| usize::from(refusal.status) == status)
+    };
+    request.conf().plan.owns_errors || context.is_some_and(is_refusal)
 }
 
 /// True when nginx made the response from a status alone; an upstream's or a `return`'s own body leaves err_status 0.
@@ -210,13 +214,7 @@ fn write_body(request: Request<'_>) -> Vec<u8> {
         unsafe { (context::get(request.raw()), (*request.raw().as_ptr()).headers_out.status) };
     let status = u16::try_from(status).unwrap_or(500);
     let refusal = context.and_then(|context| context.refusal.as_ref());
-    let request_id = String::from_utf8_lossy(request.variable("request_id"));
-    let body = ErrorBody {
-        status,
-        request_id: &request_id,
-        refusal: refusal.filter(|refusal| refusal.status == status),
-    };
-    body.write(request.conf().plan.pipeline.errors)
+    respond::error_body(request, status, refusal.filter(|refusal| refusal.status == status))
 }
 
 /// Sets type and length of the response to those of our body.

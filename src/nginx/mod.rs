@@ -4,17 +4,29 @@
 //! connection's and a configuration's memory lives as long as its pool; configuration does not change once workers run.
 //! A panic never leaves a callback: [`guard`] stands round every one of them.
 
+mod authenticate;
+mod body;
+mod clock;
 mod commands;
 mod conf;
+mod content;
 mod context;
+mod credentials;
+mod edit;
 mod error_pages;
 mod guard;
 mod log;
+mod main_conf;
 mod memory;
+mod method;
 mod module;
 mod phases;
 mod request;
 mod respond;
 mod response_headers;
 mod response_json;
+mod sets;
+mod shared;
+mod upstream;
 mod variables;
+mod worker;

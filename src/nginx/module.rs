@@ -1,8 +1,16 @@
 //! The module's record: what nginx looks up when it loads the shared object.
 
 use super::commands::COMMANDS;
-use super::{conf, error_pages, phases, response_headers, response_json, variables};
-use nginx_sys::{NGX_HTTP_MODULE, ngx_conf_t, ngx_http_module_t, ngx_int_t, ngx_module_t};
+use super::guard::guard;
+use super::main_conf::MainConf;
+use super::worker;
+use super::{
+    conf, error_pages, main_conf, method, phases, response_headers, response_json, variables,
+};
+use nginx_sys::{
+    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t,
+    ngx_http_module, ngx_http_module_t, ngx_int_t, ngx_module_t,
+};
 use std::ffi::c_char;
 use std::ptr::{addr_of, addr_of_mut, null};
 
@@ -13,6 +21,8 @@ pub static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(MAIN_CONTEXT).cast_mut().cast(),
     commands: addr_of_mut!(COMMANDS).cast(),
     type_: NGX_HTTP_MODULE as _,
+    init_process: Some(init_process),
+    exit_process: Some(exit_process),
     ..ngx_module_t::default()
 };
 
@@ -37,7 +47,8 @@ pub static mut ngx_http_apigate_json_filter_module: ngx_module_t = ngx_module_t 
 static MAIN_CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(preconfiguration),
     postconfiguration: Some(postconfiguration),
-    create_main_conf: Some(conf::create_main),
+    create_main_conf: Some(main_conf::create_main),
+    init_main_conf: Some(main_conf::init_main),
     create_loc_conf: Some(conf::create_location),
     merge_loc_conf: Some(conf::merge_location),
     ..EMPTY_CONTEXT
@@ -69,7 +80,36 @@ unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
 
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx calls it once a configuration, when all levels are merged.
-    unsafe { phases::register(cf) }
+    unsafe {
+        match method::finish(cf) {
+            0 => phases::register(cf),
+            failed => failed,
+        }
+    }
+}
+
+unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    guard("worker's start", NGX_ERROR as ngx_int_t, || {
+        if !worker::serves_requests() {
+            return NGX_OK as ngx_int_t;
+        }
+        // SAFETY: the worker's cycle; its http context is null without an `http` block.
+        unsafe {
+            let status = worker::open_mailbox(cycle);
+            let http = *(*cycle).conf_ctx.add(ngx_http_module.index);
+            let http = http.cast::<ngx_http_conf_ctx_t>();
+            if status != NGX_OK as ngx_int_t || http.is_null() {
+                return status;
+            }
+            let main = *(*http).main_conf.add(ngx_http_apigate_module.ctx_index);
+            (*main.cast::<MainConf>()).start();
+        }
+        NGX_OK as ngx_int_t
+    })
+}
+
+unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
+    guard("worker's end", (), worker::stop_work);
 }
 
 /// The filter that is registered last runs first.

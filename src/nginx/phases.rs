@@ -1,12 +1,14 @@
 //! nginx's phases: one handler each, which walks the steps of pipeline.rs.
 
-use super::context;
+use super::authenticate;
 use super::guard::{guard, guard_request};
 use super::request::Request;
 use super::respond;
-use crate::cors;
+use super::{context, method as blocks};
 use crate::decision::{Decision, Refusal};
 use crate::pipeline::{Phase, Step, steps};
+use crate::request::RequestHead;
+use crate::{cors, method, path};
 use nginx_sys::{
     NGX_DECLINED, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_array_push, ngx_array_t,
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
@@ -16,6 +18,7 @@ use nginx_sys::{
 };
 
 const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
+const OK: ngx_int_t = NGX_OK as ngx_int_t;
 const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
 const INTERNAL_SERVER_ERROR: ngx_int_t = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
 
@@ -96,12 +99,24 @@ unsafe fn push_first(handlers: &mut ngx_array_t, handler: Handler) -> Option<()>
 
 unsafe extern "C" fn rewrite_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx hands a live request.
-    let status = unsafe { run(Phase::Rewrite, request) };
+    let status = match unsafe { switch(request) } {
+        // SAFETY: as above.
+        DECLINED => unsafe { run(Phase::Rewrite, request) },
+        status => status,
+    };
     // SAFETY: as above; the stock handler is set at configuration.
     match unsafe { STOCK_REWRITE } {
         Some(stock) if status == DECLINED => unsafe { stock(request) },
         _ => status,
     }
+}
+
+/// Hands the request over to the `method` block that holds for it.
+unsafe fn switch(request: *mut ngx_http_request_t) -> ngx_int_t {
+    guard_request("method block", request, INTERNAL_SERVER_ERROR, |raw| {
+        // SAFETY: nginx hands a live request, in the rewrite phase.
+        unsafe { blocks::switch(Request::new(raw)) }
+    })
 }
 
 unsafe extern "C" fn access_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
@@ -119,23 +134,47 @@ unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
     guard_request("a phase handler", request, INTERNAL_SERVER_ERROR, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
-        if !request.conf().plan.in_force {
+        let plan = &request.conf().plan;
+        if !plan.in_force {
+            return DECLINED;
+        }
+        if phase == Phase::Rewrite && authenticate::strip_identity(request).is_none() {
+            return INTERNAL_SERVER_ERROR;
+        }
+        // SAFETY: live; no other reference to the context is held here.
+        let context = unsafe { context::get(raw) };
+        if phase != Phase::Rewrite && context.is_some_and(|context| context.refusal.is_some()) {
+            // On its way to an error page, which is nobody's to refuse again.
             return DECLINED;
         }
         for step in steps(phase) {
-            let decision = evaluate(*step, request);
-            match decision {
-                Decision::Continue => {}
-                Decision::Refuse(refusal) => {
+            match evaluate(*step, request) {
+                Judged::Decided(Decision::Continue) => {}
+                Judged::Decided(Decision::Refuse(refusal)) => {
                     if let Some(status) = settle(request, refusal) {
                         return status;
                     }
                 }
-                Decision::Answer(reply) => return respond::answer(request, &reply),
+                Judged::Decided(Decision::Answer(reply)) => {
+                    return respond::answer(request, &reply);
+                }
+                Judged::Failed => return INTERNAL_SERVER_ERROR,
+                Judged::Waits(status) => return status,
             }
         }
-        DECLINED
+        // NGX_OK tells `satisfy any` that somebody was let in.
+        if phase == Phase::Access && plan.key_auth.is_some() { OK } else { DECLINED }
     })
+}
+
+/// What came of a step.
+pub(super) enum Judged {
+    /// The policy's word, or `Continue` where it is not in force.
+    Decided(Decision),
+    /// The step goes on when something has come; the phase handler's status until then.
+    Waits(ngx_int_t),
+    /// Memory is short, or a part of the plan is missing.
+    Failed,
 }
 
 /// The status that carries the refusal out; `None` when it is only observed.
@@ -150,17 +189,31 @@ fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
     None
 }
 
-fn evaluate(step: Step, request: Request<'_>) -> Decision {
-    match step {
+fn evaluate(step: Step, request: Request<'_>) -> Judged {
+    let plan = &request.conf().plan;
+    let decision = match step {
         Step::CorsPreflight => cors_preflight(request),
-        Step::Path
-        | Step::Method
-        | Step::KeyAuth
-        | Step::Acl
-        | Step::RateLimit
-        | Step::ValidateHead
-        | Step::ValidateBody => Decision::Continue,
-    }
+        Step::Path => match &plan.path {
+            Some(plan) if request.is_the_clients_own() => path::decide(plan, request.raw_uri()),
+            _ => Decision::Continue,
+        },
+        Step::Method => match &plan.method {
+            Some(methods) => method::decide(methods, request.method(), plan.cors.is_some()),
+            None => Decision::Continue,
+        },
+        Step::KeyAuth => match &plan.key_auth {
+            Some(plan) => return authenticate::key_auth(request, request.main_conf(), plan),
+            None => Decision::Continue,
+        },
+        Step::Acl => match (&plan.acl, &plan.key_auth) {
+            (Some(acl), Some(key_auth)) => {
+                return authenticate::acl(request, request.main_conf(), acl, key_auth);
+            }
+            _ => Decision::Continue,
+        },
+        Step::RateLimit | Step::ValidateHead | Step::ValidateBody => Decision::Continue,
+    };
+    Judged::Decided(decision)
 }
 
 fn cors_preflight(request: Request<'_>) -> Decision {

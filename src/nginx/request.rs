@@ -1,6 +1,7 @@
 //! A safe view of a request.
 
 use super::conf::LocationConf;
+use super::main_conf::MainConf;
 use super::memory;
 use super::module::ngx_http_apigate_module;
 use crate::request::{Header, RequestHead};
@@ -49,6 +50,16 @@ impl<'a> Request<'a> {
         self.get().internal() != 0
     }
 
+    /// False in a subrequest and on the way to an `error_page`, whose URIs are the configuration's.
+    pub(super) fn is_the_clients_own(self) -> bool {
+        self.is_main() && self.get().error_page() == 0
+    }
+
+    /// The URI as received, query included.
+    pub(super) fn raw_uri(self) -> &'a [u8] {
+        self.bytes(self.get().unparsed_uri)
+    }
+
     /// The module's configuration of the location that the request is in.
     pub(super) fn conf(self) -> &'a LocationConf {
         // SAFETY: conf.rs makes one for every level, and configuration outlives requests.
@@ -70,6 +81,108 @@ impl<'a> Request<'a> {
     pub(super) fn log(self) -> *mut ngx_log_t {
         // SAFETY: a request has a connection for all its life.
         unsafe { (*self.get().connection).log }
+    }
+
+    /// The header lines; not to be kept over a change of them (edit.rs).
+    pub(super) fn header_lines(self) -> impl Iterator<Item = Header<'a>> {
+        // SAFETY: the list is live with the request.
+        let lines = unsafe { lines(&self.get().headers_in.headers.part) };
+        lines.map(move |line| Header {
+            hash: line.hash,
+            // SAFETY: nginx's parsers set lowcase_key for every request header, of key's length.
+            lowercase_name: unsafe {
+                memory::bytes(ngx_str_t { len: line.key.len, data: line.lowcase_key })
+            },
+            value: self.bytes(line.value),
+        })
+    }
+
+    /// What `http` alone holds.
+    pub(super) fn main_conf(self) -> &'a MainConf {
+        // SAFETY: main_conf.rs makes one for every configuration, which outlives requests.
+        unsafe {
+            let index = ngx_http_apigate_module.ctx_index;
+            &*(*self.get().main_conf.add(index)).cast::<MainConf>()
+        }
+    }
+
+    /// True for HEAD.
+    pub(super) fn is_head(self) -> bool {
+        self.get().method == nginx_sys::NGX_HTTP_HEAD as usize
+    }
+
+    /// The method as received.
+    pub(super) fn method_bytes(self) -> &'a [u8] {
+        self.bytes(self.get().method_name)
+    }
+
+    /// The Content-Length, when there is one.
+    pub(super) fn content_length(self) -> Option<usize> {
+        usize::try_from(self.get().headers_in.content_length_n).ok()
+    }
+
+    /// The path as received, percent-encoding kept, without the query.
+    pub(super) fn raw_path(self) -> &'a [u8] {
+        let uri = self.bytes(self.get().unparsed_uri);
+        let end = uri.iter().position(|byte| *byte == b'?').unwrap_or(uri.len());
+        uri.get(..end).unwrap_or(uri)
+    }
+
+    /// The whole URI as received, the query included.
+    pub(super) fn unparsed_uri(self) -> &'a [u8] {
+        self.bytes(self.get().unparsed_uri)
+    }
+
+    /// `$uri`: decoded once, dot segments resolved, or what a rewrite made of it.
+    pub(super) fn normalised_path(self) -> &'a [u8] {
+        self.bytes(self.get().uri)
+    }
+
+    /// The `Host` that the client sent, port included; empty when it sent none.
+    pub(super) fn host(self) -> &'a [u8] {
+        // SAFETY: null or a line of the request's headers.
+        match unsafe { self.get().headers_in.host.as_ref() } {
+            Some(line) => self.bytes(line.value),
+            None => self.bytes(self.get().headers_in.server),
+        }
+    }
+
+    /// `$server_protocol`
+    pub(super) fn protocol(self) -> &'a str {
+        match std::str::from_utf8(self.bytes(self.get().http_protocol)) {
+            Ok(protocol) if !protocol.is_empty() => protocol,
+            _ => "HTTP/1.0",
+        }
+    }
+
+    /// True when the client's connection is TLS.
+    pub(super) fn is_tls(self) -> bool {
+        // SAFETY: a request has a connection for all its life.
+        unsafe { !(*self.get().connection).ssl.is_null() }
+    }
+
+    /// The port that the client connected to.
+    pub(super) fn server_port(self) -> u16 {
+        let text = std::str::from_utf8(self.variable("server_port")).unwrap_or_default();
+        text.parse().unwrap_or(0)
+    }
+
+    /// The client's address after real_ip.
+    pub(super) fn client_address_text(self) -> &'a [u8] {
+        // SAFETY: as above.
+        unsafe { self.bytes((*self.get().connection).addr_text) }
+    }
+
+    /// The peer's address before real_ip; `None` for one that is no IP address.
+    pub(super) fn peer_address(self) -> Option<std::net::IpAddr> {
+        let before = self.variable("realip_remote_addr");
+        let text = if before.is_empty() { self.client_address_text() } else { before };
+        std::str::from_utf8(text).ok()?.parse().ok()
+    }
+
+    /// The location's name as written.
+    pub(super) fn location_name(self) -> &'a str {
+        std::str::from_utf8(self.bytes(self.core_conf().name)).unwrap_or_default()
     }
 
     /// A complex value's text; `None` when memory is short.
@@ -109,16 +222,7 @@ impl RequestHead for Request<'_> {
     }
 
     fn headers(&self) -> impl Iterator<Item = Header<'_>> {
-        // SAFETY: the list is live with the request, and nobody changes it while the iterator borrows it.
-        let lines = unsafe { lines(&self.get().headers_in.headers.part) };
-        lines.map(|line| Header {
-            hash: line.hash,
-            // SAFETY: nginx's parsers set lowcase_key for every request header, of key's length.
-            lowercase_name: unsafe {
-                memory::bytes(ngx_str_t { len: line.key.len, data: line.lowcase_key })
-            },
-            value: self.bytes(line.value),
-        })
+        self.header_lines()
     }
 }
 

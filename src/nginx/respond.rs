@@ -7,6 +7,7 @@ use super::context::{self, RequestContext};
 use super::request::Request;
 use super::{log, memory};
 use crate::decision::{Refusal, Reply};
+use crate::pipeline::ErrorBody;
 use nginx_sys::{
     NGX_DONE, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_http_discard_request_body,
     ngx_http_finalize_request, ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_list_push,
@@ -37,6 +38,13 @@ pub(super) fn refuse(
     let status = refusal.status;
     context.refusal = Some(refusal);
     ngx_int_t::from(status as i16)
+}
+
+/// The body of an error response, in the location's shape; `None` for an error that nginx itself made.
+pub(super) fn error_body(request: Request<'_>, status: u16, refusal: Option<&Refusal>) -> Vec<u8> {
+    let request_id = String::from_utf8_lossy(request.variable("request_id"));
+    let body = ErrorBody { status, request_id: &request_id, refusal };
+    body.write(request.conf().plan.pipeline.errors)
 }
 
 /// Ends the request with a complete answer: nginx's header filters run, a request body is thrown away, the connection stays.

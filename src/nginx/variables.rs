@@ -3,6 +3,7 @@
 use super::context::{self, RequestContext};
 use super::guard::{guard, guard_request};
 use super::memory;
+use crate::consumers::Consumer;
 use nginx_sys::{
     NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_add_variable, ngx_http_request_t, ngx_http_variable_t,
     ngx_http_variable_value_t, ngx_int_t, ngx_variable_value_t,
@@ -15,8 +16,31 @@ type Read = for<'a> fn(&'a RequestContext) -> Option<Cow<'a, str>>;
 const VARIABLES: &[(&str, Read)] = &[
     ("policy_decision", |context| Some(context.record.decision().into())),
     ("policy_name", |context| context.record.policy().map(|policy| policy.as_str().into())),
+    ("consumer", |context| consumer(context)?.username().map(Into::into)),
+    ("consumer_id", |context| Some(consumer(context)?.id().to_string().into())),
+    ("consumer_custom_id", |context| consumer(context)?.custom_id().map(Into::into)),
+    ("consumer_groups", |context| {
+        Some(consumer(context)?.groups_text().into())
+            .filter(|groups: &Cow<'_, str>| !groups.is_empty())
+    }),
+    ("credential_id", |context| {
+        let authenticated = context.authenticated.as_ref()?;
+        let credential = authenticated.version.credential(authenticated.identity?.credential()?)?;
+        Some(credential.id().to_string().into())
+    }),
+    ("lambda_request_id", |context| {
+        context.invocation.as_ref()?.request_id.as_deref().map(Into::into)
+    }),
+    ("lambda_error", |context| context.invocation.as_ref()?.error.as_deref().map(Into::into)),
+    ("lambda_version", |context| context.invocation.as_ref()?.version.as_deref().map(Into::into)),
+    ("lambda_log", |context| context.invocation.as_ref()?.log.as_deref().map(Into::into)),
     ("policy_reason", |context| context.record.reason().map(|reason| reason.as_str().into())),
 ];
+
+fn consumer(context: &RequestContext) -> Option<Consumer<'_>> {
+    let authenticated = context.authenticated.as_ref()?;
+    authenticated.version.consumer(authenticated.identity?.consumer())
+}
 
 /// Adds the variables; NGX_ERROR when memory is short.
 ///

@@ -144,6 +144,18 @@ mod tests {
     }
 
     #[test]
+    fn a_redirect_is_a_refusal_and_not_followed() {
+        let server = Server::start(|_| (307, String::new()));
+        let environment =
+            Environment::from_iter([("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url())]);
+        assert_eq!(
+            fetch(&environment).unwrap_err().to_string(),
+            "container: refused with status 307: no reason given"
+        );
+        assert_eq!(server.finish().len(), 1);
+    }
+
+    #[test]
     fn tokens_go_in_clear_text_to_the_host_itself_alone() {
         for (url, expected) in [
             ("http://127.0.0.1:8080/x", true),

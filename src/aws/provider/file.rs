@@ -1,20 +1,26 @@
 //! Files of credentials and tokens, read again at every fetch.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::error::FetchError;
 
 /// The text of a file. Only while the configuration is read, or on a helper thread.
-#[expect(clippy::disallowed_methods, reason = "see above: never on the event loop")]
 pub(crate) fn read(path: &Path) -> Result<String, FetchError> {
-    let failed =
-        |error: std::io::Error| FetchError::File { path: path.to_owned(), reason: reason(&error) };
-    std::fs::read_to_string(path).map_err(failed)
+    read_raw(path).map_err(|error| failed(path, &error))
+}
+
+#[expect(clippy::disallowed_methods, reason = "as said of `read`: never on the event loop")]
+fn read_raw(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path)
+}
+
+fn failed(path: &Path, error: &io::Error) -> FetchError {
+    FetchError::File { path: path.to_owned(), reason: reason(error) }
 }
 
 /// A system error with its number alone in brackets: `No such file or directory (2)`.
-fn reason(error: &std::io::Error) -> String {
+fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match (error.raw_os_error(), text.split_once(" (os error")) {
         (Some(number), Some((words, _))) => format!("{words} ({number})"),
@@ -22,8 +28,8 @@ fn reason(error: &std::io::Error) -> String {
     }
 }
 
-/// A file that the master could read and the worker's user perhaps cannot, such as `/root/.aws/credentials`: what the master
-/// read serves then, until the next reload.
+/// A file that the master could read and the worker's user perhaps cannot, such as one in root's home: what the master read
+/// serves then, until the next reload.
 #[derive(Clone)]
 pub(crate) struct KeptFile {
     path: PathBuf,
@@ -49,19 +55,20 @@ impl KeptFile {
 
     /// The text; `None` when there is no such file.
     pub(crate) fn read(&self) -> Result<Option<String>, FetchError> {
-        match self.check() {
-            Ok(()) => read(&self.path).map(Some),
-            Err(ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-            Err(ErrorKind::PermissionDenied) if self.at_configuration.is_some() => {
-                Ok(self.at_configuration.clone())
-            }
-            Err(_) => read(&self.path).map(Some),
-        }
+        self.or_kept(read_raw(&self.path))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "as `read`: never on the event loop")]
-    fn check(&self) -> Result<(), ErrorKind> {
-        std::fs::File::open(&self.path).map(drop).map_err(|error| error.kind())
+    fn or_kept(&self, text: io::Result<String>) -> Result<Option<String>, FetchError> {
+        match (text, &self.at_configuration) {
+            (Ok(text), _) => Ok(Some(text)),
+            (Err(error), Some(kept)) if error.kind() == ErrorKind::PermissionDenied => {
+                Ok(Some(kept.clone()))
+            }
+            (Err(error), _) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(None),
+                _ => Err(failed(&self.path, &error)),
+            },
+        }
     }
 }
 
@@ -82,6 +89,22 @@ mod tests {
         let below_a_file = KeptFile::new(path.join("x"));
         assert_eq!(below_a_file.read(), Ok(None));
         assert!(!format!("{:?}", KeptFile::new(path)).contains("two"));
+    }
+
+    #[test]
+    fn what_the_master_read_serves_a_worker_that_may_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials");
+        let denied = || Err(io::Error::from_raw_os_error(13));
+        let unread = KeptFile::new(path.clone());
+        let error = unread.or_kept(denied()).unwrap_err().to_string();
+        assert!(error.ends_with("credentials\": Permission denied (13)"), "{error}");
+        std::fs::write(&path, "kept").unwrap();
+        let file = KeptFile::new(path);
+        assert_eq!(file.or_kept(denied()), Ok(Some("kept".to_owned())));
+        // gone is gone, and other errors are told
+        assert_eq!(file.or_kept(Err(io::Error::from_raw_os_error(2))), Ok(None));
+        assert!(file.or_kept(Err(io::Error::from_raw_os_error(5))).is_err());
     }
 
     #[test]

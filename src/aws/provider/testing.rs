@@ -28,7 +28,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// `answer` gives status and body.
+    /// `answer` gives status and body; a 3xx leads to `/elsewhere`.
     pub(crate) fn start(answer: impl Fn(&Asked) -> (u16, String) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -94,7 +94,8 @@ fn read(stream: TcpStream, answer: &impl Fn(&Asked) -> (u16, String)) -> Option<
     reader.read_exact(&mut body).unwrap();
     request.body = String::from_utf8(body).unwrap();
     let (status, body) = answer(&request);
-    let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
+    let location = if (300..400).contains(&status) { "location: /elsewhere\r\n" } else { "" };
+    let head = format!("HTTP/1.1 {status} X\r\n{location}content-length: {}\r\n", body.len());
     let stream = reader.get_mut();
     stream.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes()).unwrap();
     Some(request)

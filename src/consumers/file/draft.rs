@@ -7,9 +7,8 @@ use serde::de::{IgnoredAny, MapAccess};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::reader::{
-    ConsumerReference, Later, LaterWhat, Moment, Plain, Reader, Shape, unknown_field,
-};
+use super::reader::{Later, LaterWhat, Reader, Shape, unknown_field};
+use super::values::{ConsumerReference, Moment, Plain};
 use crate::consumers::digest::KeyDigest;
 use crate::consumers::entry::{ConsumerEntry, KeyEntry, check_group, check_name};
 

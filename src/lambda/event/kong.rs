@@ -1,0 +1,91 @@
+//! The `request_*` keys that Kong's aws-lambda plugin sends with all of its `forward_request_*` on.
+//!
+//! For functions that were written for that plugin: unlike in the other events an argument without a `=` is `true`.
+
+use serde::de::IgnoredAny;
+
+use crate::lambda::event::headers::{BodyForm, EventHeaders, body_form, is_text_type, media_type};
+use crate::lambda::event::json::JsonText;
+use crate::lambda::event::multimap::{MultiMap, Values};
+use crate::lambda::event::query::{Decoded, printable};
+use crate::lambda::event::{EventFacts, write_array, write_map};
+use crate::request::RequestHead;
+
+/// Stands for a missing value; no decoded value begins here, so its address tells it apart.
+static VALUELESS: [u8; 1] = [0];
+
+/// Writes the event.
+pub(crate) fn write(
+    json: &mut JsonText<'_>,
+    head: &impl RequestHead,
+    facts: &EventFacts<'_>,
+    headers: &EventHeaders<'_>,
+) {
+    json.raw("{\"request_method\":");
+    json.header(head.method());
+    json.raw(",\"request_uri\":");
+    let query = printable(head.query());
+    if query.is_empty() {
+        json.header(facts.path);
+    } else {
+        json.header(&[facts.path, b"?", &query].concat());
+    }
+    json.raw(",\"request_uri_args\":");
+    write_arguments(json, &Decoded::from_query(head.query()).map(&VALUELESS));
+    json.raw(",\"request_headers\":");
+    let text = |json: &mut JsonText<'_>, value: &[u8]| json.header(value);
+    write_map(json, &headers.lines, text, |json, values| {
+        if values.is_single() {
+            json.header(values.last_value());
+        } else {
+            write_array(json, values, text);
+        }
+    });
+    write_body(json, head, facts);
+    json.raw("}");
+}
+
+fn write_body(json: &mut JsonText<'_>, head: &impl RequestHead, facts: &EventFacts<'_>) {
+    let is_text =
+        |media_type: &[u8]| is_text_type(media_type) || media_type == b"multipart/form-data";
+    json.raw(",\"request_body\":");
+    let text = match body_form(head, facts.body, is_text) {
+        BodyForm::Absent => {
+            json.raw("\"\",\"request_body_args\":{}");
+            return;
+        }
+        BodyForm::Binary(bytes) => {
+            json.base64(bytes);
+            json.raw(",\"request_body_args\":{},\"request_body_base64\":true");
+            return;
+        }
+        BodyForm::Text(text) => text,
+    };
+    json.text(text);
+    json.raw(",\"request_body_args\":");
+    let content_type = head.headers().find(|header| header.lowercase_name == b"content-type");
+    let media_type = content_type.map(|header| media_type(header.value)).unwrap_or_default();
+    if &*media_type == b"application/x-www-form-urlencoded" {
+        write_arguments(json, &Decoded::from_query(text.as_bytes()).map(&VALUELESS));
+    } else if (&*media_type == b"application/json" || media_type.ends_with(b"+json"))
+        && serde_json::from_str::<IgnoredAny>(text).is_ok()
+    {
+        json.value(text.as_bytes());
+    } else {
+        json.raw("{}");
+    }
+}
+
+fn write_arguments(json: &mut JsonText<'_>, arguments: &MultiMap<'_>) {
+    let name = |json: &mut JsonText<'_>, name: &[u8]| json.decoded(name);
+    let value = |json: &mut JsonText<'_>, value: &[u8]| {
+        if std::ptr::eq(value, &VALUELESS[..]) { json.raw("true") } else { json.decoded(value) }
+    };
+    write_map(json, arguments, name, |json, values: Values<'_, '_>| {
+        if values.is_single() {
+            value(json, values.last_value());
+        } else {
+            write_array(json, values, value);
+        }
+    });
+}

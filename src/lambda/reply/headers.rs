@@ -1,0 +1,136 @@
+//! The headers of a reply: `headers`, `multiValueHeaders` and `cookies` made into one list.
+
+use std::borrow::Cow;
+
+use super::InvalidReply;
+use super::json::Json;
+
+/// A reply's header lines.
+pub(super) type HeaderList<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+/// One list of the three sources.
+///
+/// The multi-value map wins over the single-value one for a name without regard to case; within one map every case
+/// variant is one more value, which is how adapters spell several cookies.
+pub(super) fn merged<'a>(
+    single: Json<'a>,
+    multi: Json<'a>,
+    cookies: Json<'a>,
+) -> Result<HeaderList<'a>, InvalidReply> {
+    let (single, multi) = (members(single)?, members(multi)?);
+    let mut list = Vec::with_capacity(single.len() + multi.len() + 2);
+    for (name, value) in single {
+        let is_overruled = multi
+            .iter()
+            .any(|(other, value)| *value != Json::Null && other.eq_ignore_ascii_case(&name));
+        if !is_overruled {
+            push(&mut list, name, value)?;
+        }
+    }
+    for (name, value) in multi {
+        push(&mut list, name, value)?;
+    }
+    let cookies = match cookies {
+        Json::Null => Vec::new(),
+        Json::Array(cookies) => cookies,
+        _ => return Err(InvalidReply::Cookies),
+    };
+    for cookie in cookies {
+        let Json::Text(cookie) = cookie else { return Err(InvalidReply::Cookies) };
+        push_line(&mut list, Cow::Borrowed("set-cookie"), cookie)?;
+    }
+    Ok(list)
+}
+
+fn members<'a>(map: Json<'a>) -> Result<Vec<(Cow<'a, str>, Json<'a>)>, InvalidReply> {
+    match map {
+        Json::Null => Ok(Vec::new()),
+        Json::Object(members) => Ok(members),
+        _ => Err(InvalidReply::Headers),
+    }
+}
+
+fn push<'a>(
+    list: &mut HeaderList<'a>,
+    name: Cow<'a, str>,
+    value: Json<'a>,
+) -> Result<(), InvalidReply> {
+    let Json::Array(values) = value else {
+        return match text(value)? {
+            Some(text) => push_line(list, name, text),
+            None => Ok(()),
+        };
+    };
+    for value in values {
+        if let Some(text) = text(value)? {
+            push_line(list, name.clone(), text)?;
+        }
+    }
+    Ok(())
+}
+
+/// A header value as text; `None` for null.
+fn text(value: Json<'_>) -> Result<Option<Cow<'_, str>>, InvalidReply> {
+    Ok(Some(match value {
+        Json::Null => return Ok(None),
+        Json::Text(text) => text,
+        Json::Bool(true) => Cow::Borrowed("true"),
+        Json::Bool(false) => Cow::Borrowed("false"),
+        Json::Integer(number) => Cow::Owned(number.to_string()),
+        Json::Float(number) => Cow::Owned(number.to_string()),
+        Json::Array(_) | Json::Object(_) => return Err(InvalidReply::Headers),
+    }))
+}
+
+fn push_line<'a>(
+    list: &mut HeaderList<'a>,
+    name: Cow<'a, str>,
+    value: Cow<'a, str>,
+) -> Result<(), InvalidReply> {
+    if !is_token(&name) {
+        return Err(InvalidReply::HeaderName);
+    }
+    if value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        return Err(InvalidReply::HeaderValue);
+    }
+    if !is_dropped(&name) {
+        list.push((name, trimmed(value)));
+    }
+    Ok(())
+}
+
+fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {
+    let is_space = |c| matches!(c, ' ' | '\t');
+    match value {
+        Cow::Borrowed(value) => Cow::Borrowed(value.trim_matches(is_space)),
+        Cow::Owned(value) if value.starts_with(is_space) || value.ends_with(is_space) => {
+            Cow::Owned(value.trim_matches(is_space).to_owned())
+        }
+        owned => owned,
+    }
+}
+
+/// Source: RFC 9110 section 5.6.2.
+fn is_token(name: &str) -> bool {
+    let is_token_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token_byte)
+}
+
+/// True for headers that belong to the connection or that the gateway computes.
+fn is_dropped(name: &str) -> bool {
+    const DROPPED: [&str; 11] = [
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "trailers",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    DROPPED.iter().any(|dropped| dropped.eq_ignore_ascii_case(name))
+}

@@ -1,0 +1,144 @@
+//! key_auth and acl at work on a request: facts for the policies, and what their outcomes change.
+
+use super::body::{self, Body};
+use super::clock;
+use super::context::{self, Authenticated};
+use super::edit;
+use super::main_conf::MainConf;
+use super::phases::Judged;
+use super::request::Request;
+use crate::acl::{self, AclPlan};
+use crate::decision::Decision;
+use crate::key_auth::identity::{identity_headers, is_identity_header};
+use crate::key_auth::{self, BodyKind, BodyView, KeyAuthPlan, Outcome, hide};
+use crate::request::{HeaderName, RequestHead};
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+static CONTENT_TYPE: LazyLock<Option<HeaderName>> =
+    LazyLock::new(|| HeaderName::parse("content-type"));
+
+/// Takes identity headers of clients off; a request that has none is only looked at.
+pub(super) fn strip_identity(request: Request<'_>) -> Option<()> {
+    if request.headers().any(|header| is_identity_header(header.lowercase_name)) {
+        edit::remove_headers(request, |header| is_identity_header(header.lowercase_name))?;
+    }
+    Some(())
+}
+
+/// Finds out who asks.
+pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan) -> Judged {
+    // SAFETY: live; no other reference to the context is held here.
+    let known = unsafe { context::get(request.raw()) }.and_then(|it| it.authenticated.as_ref());
+    if known.is_some_and(|known| known.set == plan.set) {
+        return Judged::Decided(Decision::Continue);
+    }
+    let kind = content_type(request).and_then(|value| plan.body_kind(Some(value)));
+    if kind.is_some()
+        && let Body::Coming(status) = body::read(request)
+    {
+        return Judged::Waits(status);
+    }
+    let Some(set) = main.sets.get(plan.set).map(|set| set.current()) else { return Judged::Failed };
+    let bytes = kind.as_ref().and_then(|_| body::bytes(request)).unwrap_or_default();
+    let view = kind.as_ref().map(|kind| BodyView { kind, bytes: &bytes });
+    let now_s = i64::try_from(clock::cached_s()).unwrap_or(i64::MAX);
+    let outcome = key_auth::decide(plan, &set, &request, view.as_ref(), now_s);
+    if plan.hide && hide_key(request, plan, &outcome, kind.as_ref(), bytes).is_none() {
+        return Judged::Failed;
+    }
+    let Outcome { decision, identity, .. } = outcome;
+    if let Some(identity) = identity {
+        let mut room = Some(());
+        identity_headers(&set, identity, |name, value| {
+            if edit::add_header(request, name, value).is_none() {
+                room = None;
+            }
+        });
+        if room.is_none() {
+            return Judged::Failed;
+        }
+    }
+    let observed = request.conf().plan.pipeline.mode == crate::pipeline::Mode::Observe;
+    if identity.is_some() || decision == Decision::Continue || observed {
+        // SAFETY: as above.
+        let Some(context) = (unsafe { context::get_or_create(request.raw()) }) else {
+            return Judged::Failed;
+        };
+        context.authenticated = Some(Authenticated { set: plan.set, version: set, identity });
+    }
+    Judged::Decided(decision)
+}
+
+fn content_type(request: Request<'_>) -> Option<&[u8]> {
+    let name = CONTENT_TYPE.as_ref()?;
+    request.header_lines().find(|header| name.matches(header)).map(|header| header.value)
+}
+
+/// Takes the key out of wherever it was found; `None` when memory is short.
+fn hide_key(
+    request: Request<'_>,
+    plan: &KeyAuthPlan,
+    outcome: &Outcome,
+    kind: Option<&BodyKind>,
+    bytes: Cow<'_, [u8]>,
+) -> Option<()> {
+    let found = outcome.found;
+    if found.header {
+        edit::remove_headers(request, |header| plan.is_key_header(header))?;
+    }
+    if found.query
+        && let Some(query) = hide::query(request.query(), plan.query_names())
+    {
+        let uri = hide::uri(request.unparsed_uri(), plan.query_names());
+        let uri = uri.unwrap_or_else(|| request.unparsed_uri().to_vec());
+        edit::set_query(request, &query, &uri)?;
+    }
+    if found.cookie {
+        edit::edit_headers(request, |header| {
+            if header.lowercase_name != b"cookie" {
+                return None;
+            }
+            hide::cookie(header.value, plan.cookie_names())
+        })?;
+    }
+    if found.body
+        && let Some(kind) = kind
+        && let Some(body) = hide::body(&BodyView { kind, bytes: &bytes }, plan.body_names())
+    {
+        edit::set_body(request, &body)?;
+    }
+    Some(())
+}
+
+/// Asks whether the consumer's groups let it in.
+pub(super) fn acl(
+    request: Request<'_>,
+    main: &MainConf,
+    plan: &AclPlan,
+    key_auth: &KeyAuthPlan,
+) -> Judged {
+    // SAFETY: live; no other reference to the context is held here.
+    let authenticated =
+        unsafe { context::get(request.raw()) }.and_then(|context| context.authenticated.clone());
+    let authenticated = authenticated.filter(|it| it.set == key_auth.set);
+    let (version, identity) = match authenticated {
+        Some(Authenticated { version, identity, .. }) => (version, identity),
+        None => match main.sets.get(key_auth.set) {
+            Some(set) => (set.current(), None),
+            None => return Judged::Failed,
+        },
+    };
+    let decision = acl::decide(plan, &version, identity, &key_auth.challenge);
+    if decision == Decision::Continue
+        && let Some(identity) = identity
+        && let Some(groups) = acl::groups_header(plan, &version, identity)
+    {
+        let name = "X-Consumer-Groups";
+        let again = request.headers().any(|header| header.lowercase_name == b"x-consumer-groups");
+        if !again && edit::add_header(request, name, groups).is_none() {
+            return Judged::Failed;
+        }
+    }
+    Judged::Decided(decision)
+}

@@ -1,0 +1,106 @@
+//! Reading request bodies in a phase, and looking at them.
+
+use super::guard::guard_request;
+use super::request::Request;
+use nginx_sys::{
+    NGX_DONE, NGX_HTTP_SPECIAL_RESPONSE, ngx_http_core_run_phases, ngx_http_finalize_request,
+    ngx_http_read_client_request_body, ngx_http_request_t, ngx_int_t,
+};
+use std::borrow::Cow;
+
+const DONE: ngx_int_t = NGX_DONE as ngx_int_t;
+
+/// What came of asking for the body.
+pub(super) enum Body {
+    /// It is all there.
+    Ready,
+    /// It comes; the phase is run again when it is there. The handler returns this status.
+    Coming(ngx_int_t),
+}
+
+/// Asks nginx for the whole body, in memory or in a temporary file.
+///
+/// Source: ngx_http_mirror_module, which reads bodies in a phase in the same way.
+pub(super) fn read(request: Request<'_>) -> Body {
+    let raw = request.raw().as_ptr();
+    // SAFETY: the request is live; nginx calls `arrived` once, at once or later.
+    unsafe {
+        if !(*raw).request_body.is_null() {
+            return Body::Ready;
+        }
+        (*raw).set_request_body_in_single_buf(1);
+        let status = ngx_http_read_client_request_body(raw, Some(arrived));
+        if status >= NGX_HTTP_SPECIAL_RESPONSE as ngx_int_t {
+            return Body::Coming(status);
+        }
+        // Takes back the count that reading has added.
+        ngx_http_finalize_request(raw, DONE);
+        Body::Coming(DONE)
+    }
+}
+
+unsafe extern "C" fn arrived(request: *mut ngx_http_request_t) {
+    guard_request("request body", request, (), |raw| {
+        // SAFETY: nginx hands a live request; its phases go on where the body was asked for.
+        unsafe {
+            let raw = raw.as_ptr();
+            (*raw).set_preserve_body(1);
+            (*raw).write_event_handler = Some(ngx_http_core_run_phases);
+            ngx_http_core_run_phases(raw);
+        }
+    });
+}
+
+/// The body that has been read, in one piece; `None` when the request has none, or its file cannot be read.
+pub(super) fn bytes(request: Request<'_>) -> Option<Cow<'_, [u8]>> {
+    // SAFETY: the request is live; its body's chain is ended by null.
+    unsafe {
+        let body = (*request.raw().as_ptr()).request_body.as_ref()?;
+        let first = body.bufs.as_ref()?;
+        let buffer = &*first.buf;
+        if first.next.is_null() && buffer.in_file() == 0 {
+            return Some(Cow::Borrowed(in_memory(buffer))).filter(|bytes| !bytes.is_empty());
+        }
+        let mut whole = Vec::new();
+        let mut link = body.bufs;
+        while let Some(current) = link.as_ref() {
+            let buffer = &*current.buf;
+            if buffer.in_file() != 0 {
+                read_file(buffer, &mut whole)?;
+            } else {
+                whole.extend_from_slice(in_memory(buffer));
+            }
+            link = current.next;
+        }
+        (!whole.is_empty()).then_some(Cow::Owned(whole))
+    }
+}
+
+unsafe fn in_memory<'a>(buffer: &nginx_sys::ngx_buf_t) -> &'a [u8] {
+    if buffer.pos.is_null() {
+        return &[];
+    }
+    // SAFETY: pos..last of a memory buffer is readable and lives as long as the request.
+    unsafe {
+        let length = usize::try_from(buffer.last.offset_from(buffer.pos)).unwrap_or(0);
+        std::slice::from_raw_parts(buffer.pos, length)
+    }
+}
+
+/// A body over `client_body_buffer_size` lies in nginx's temporary file, fresh in the page cache.
+unsafe fn read_file(buffer: &nginx_sys::ngx_buf_t, whole: &mut Vec<u8>) -> Option<()> {
+    let mut offset = buffer.file_pos;
+    let missing = usize::try_from(buffer.file_last - offset).ok()?;
+    let start = whole.len();
+    whole.resize(start + missing, 0);
+    let mut rest = whole.get_mut(start..)?;
+    while !rest.is_empty() {
+        // SAFETY: the file is open while its buffer is; the rest is writable.
+        let read =
+            unsafe { libc::pread((*buffer.file).fd, rest.as_mut_ptr().cast(), rest.len(), offset) };
+        let read = usize::try_from(read).ok().filter(|read| *read > 0)?;
+        offset += read as i64;
+        rest = rest.get_mut(read..)?;
+    }
+    Some(())
+}

@@ -1,0 +1,225 @@
+//! What `http` alone holds: consumer sets, endpoints, credentials, and the threads that keep them fresh.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the master's environment is read here, at configuration"
+)]
+
+use super::conf::create;
+use super::credentials::{self, CredentialCell};
+use super::guard::guard;
+use super::sets::ConsumerSetCell;
+use super::shared::Zone;
+use super::upstream::{Endpoint, Reach, Settings, create_context, find_upstream};
+use super::{log, upstream, worker};
+use crate::aws::Environment;
+use crate::aws::source::CredentialSource;
+use crate::config::{MainDirectives, MainPlan};
+use crate::directive::DirectiveError;
+use crate::lambda::LambdaPlan;
+use nginx_sys::{ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_upstream_srv_conf_t, ngx_ssl_t};
+use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
+use std::ffi::{c_char, c_void};
+use std::path::PathBuf;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often names of endpoints are resolved anew, and how soon one that has no address.
+const RESOLVE_EVERY: Duration = Duration::from_secs(10);
+const RESOLVE_AGAIN: Duration = Duration::from_secs(1);
+
+/// What `http` alone holds.
+#[derive(Default)]
+pub(super) struct MainConf {
+    /// As written.
+    pub(super) directives: MainDirectives,
+    /// The levels (all modules') of locations that have `method` blocks.
+    pub(super) with_blocks: Vec<*mut *mut c_void>,
+    /// Compiled when all of `http` is read.
+    pub(super) plan: MainPlan,
+    /// The consumer sets in force, by number.
+    pub(super) sets: Vec<ConsumerSetCell>,
+    endpoints: Vec<NonNull<Endpoint>>,
+    tls_contexts: Vec<(Option<PathBuf>, *mut ngx_ssl_t)>,
+    credentials: Vec<(Arc<CredentialSource>, Rc<CredentialCell>)>,
+    credentials_zone: Option<Zone>,
+}
+
+impl MainConf {
+    /// The main conf of a configuration.
+    ///
+    /// # Safety
+    /// `cf` is nginx's, within `http`; no other reference to the conf is held.
+    pub(super) unsafe fn of<'a>(cf: *mut ngx_conf_t) -> &'a mut Self {
+        // SAFETY: the caller's; create_main made it.
+        unsafe {
+            let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+            let index = super::module::ngx_http_apigate_module.ctx_index;
+            &mut *(*(*http).main_conf.add(index)).cast::<Self>()
+        }
+    }
+
+    /// The upstream that a location connects through, and the text of `Host`.
+    ///
+    /// # Safety
+    /// `cf` is nginx's, in a merge.
+    pub(super) unsafe fn upstream_of(
+        &mut self,
+        cf: *mut ngx_conf_t,
+        plan: &LambdaPlan,
+        reach: &Reach,
+    ) -> Result<(*mut ngx_http_upstream_srv_conf_t, String), DirectiveError> {
+        let place = plan.endpoint.as_ref().map_or(&plan.pass.place, |(_, place)| place);
+        // SAFETY: the caller's.
+        let block = if reach.has_port { None } else { unsafe { find_upstream(cf, &reach.host) } };
+        if let Some(block) = block {
+            let api = reach.api_host.clone().ok_or_else(|| {
+                let text = "region for \"lambda_pass\" is not known, set \"aws_region\"";
+                DirectiveError::new(text).at(place)
+            })?;
+            // SAFETY: the caller's; the block lives as long as the configuration.
+            let careful = unsafe { upstream::wrap_upstream(cf, block, reach, &api) };
+            let careful = careful.ok_or_else(|| DirectiveError::new("out of memory").at(place))?;
+            return Ok((careful, api));
+        }
+        if reach.must_be_upstream {
+            let text = format!("host not found in upstream \"{}\"", reach.host);
+            return Err(DirectiveError::new(text).at(place));
+        }
+        let settings = upstream::settings(plan, reach);
+        // SAFETY: the caller's.
+        let endpoint = unsafe { self.endpoint(cf, plan, settings) }?;
+        // SAFETY: made in this configuration; nobody uses it yet.
+        let upstream = unsafe { (*endpoint.as_ptr()).as_upstream() };
+        Ok((upstream, reach.host_header.clone()))
+    }
+
+    unsafe fn endpoint(
+        &mut self,
+        cf: *mut ngx_conf_t,
+        plan: &LambdaPlan,
+        settings: Settings,
+    ) -> Result<NonNull<Endpoint>, DirectiveError> {
+        // SAFETY: endpoints live in the configuration's pool.
+        let known = self.endpoints.iter().find(|it| *unsafe { it.as_ref() }.settings() == settings);
+        if let Some(endpoint) = known {
+            return Ok(*endpoint);
+        }
+        // SAFETY: the caller's.
+        let endpoint = unsafe {
+            let is_tls = settings.is_tls;
+            let ssl = if is_tls { self.tls_context(cf, plan)? } else { std::ptr::null_mut() };
+            Endpoint::create(cf, settings, ssl)
+        };
+        let no_memory = || DirectiveError::new("out of memory").at(&plan.pass.place);
+        let endpoint = endpoint.ok_or_else(no_memory)?;
+        // SAFETY: just made.
+        let addresses = unsafe { endpoint.as_ref() }.addresses();
+        if let Err(error) = addresses.resolve() {
+            let host = addresses.host();
+            log::process(
+                log::Level::Warn,
+                format_args!("lambda: \"{host}\" is not resolved yet, error={error}"),
+            );
+        }
+        self.endpoints.push(endpoint);
+        Ok(endpoint)
+    }
+
+    /// The TLS context for a location's trusted certificates.
+    ///
+    /// # Safety
+    /// `cf` is nginx's, in a merge.
+    pub(super) unsafe fn tls_context(
+        &mut self,
+        cf: *mut ngx_conf_t,
+        plan: &LambdaPlan,
+    ) -> Result<*mut ngx_ssl_t, DirectiveError> {
+        let trusted = plan.ssl_trusted_certificate.as_ref();
+        let file = trusted.map(|(file, _)| file.clone());
+        if let Some((_, context)) = self.tls_contexts.iter().find(|(known, _)| *known == file) {
+            return Ok(*context);
+        }
+        let place = trusted.map_or(&plan.pass.place, |(_, place)| place);
+        // SAFETY: the caller's.
+        let context = unsafe { create_context(cf, file.as_deref()) };
+        let context = context.map_err(|error| error.at(place))?;
+        self.tls_contexts.push((file, context));
+        Ok(context)
+    }
+
+    /// The cell of a source.
+    pub(super) fn credentials_of(
+        &mut self,
+        source: &Arc<CredentialSource>,
+    ) -> Result<Rc<CredentialCell>, DirectiveError> {
+        let known = self.credentials.iter().find(|(known, _)| known.id() == source.id());
+        if let Some((_, cell)) = known {
+            return Ok(Rc::clone(cell));
+        }
+        let zone = self.credentials_zone.ok_or_else(|| DirectiveError::new("out of memory"))?;
+        let cell = Rc::new(CredentialCell::new(Arc::clone(source), zone));
+        self.credentials.push((Arc::clone(source), Rc::clone(&cell)));
+        Ok(cell)
+    }
+
+    /// Starts what a worker does beside requests.
+    pub(super) fn start(&self) {
+        for (cell, plan) in self.sets.iter().zip(&self.plan.sets) {
+            cell.start(plan);
+        }
+        for (_, cell) in &self.credentials {
+            cell.start();
+        }
+        let mut names = Vec::new();
+        for endpoint in &self.endpoints {
+            // SAFETY: endpoints live in the cycle's pool; no reference to one is held.
+            unsafe {
+                upstream::maintain(*endpoint);
+                names.push(endpoint.as_ref().addresses());
+            }
+        }
+        names.retain(|list| !list.is_fixed() || list.is_empty());
+        if !names.is_empty() {
+            worker::spawn("apigate-names", move || {
+                loop {
+                    let missing = names.iter().any(|list| list.is_empty());
+                    std::thread::park_timeout(if missing { RESOLVE_AGAIN } else { RESOLVE_EVERY });
+                    for list in &names {
+                        // A name that does not resolve keeps its addresses; `nginx -t` has warned of one without.
+                        let _ = list.resolve();
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// create_main_conf
+pub(super) unsafe extern "C" fn create_main(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: called by nginx with a live cf.
+    unsafe { create::<MainConf>(cf) }
+}
+
+/// init_main_conf: all of `http` is read, nothing is merged yet.
+pub(super) unsafe extern "C" fn init_main(cf: *mut ngx_conf_t, conf: *mut c_void) -> *mut c_char {
+    guard("configuration", NGX_CONF_ERROR, || {
+        // SAFETY: `create_main` made it, and nobody else has it now.
+        let main = unsafe { &mut *conf.cast::<MainConf>() };
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        match main.directives.compile(variables.collect::<Environment>()) {
+            Ok(plan) => main.plan = plan,
+            Err(error) => {
+                log::configuration(cf, &error);
+                return NGX_CONF_ERROR;
+            }
+        }
+        main.sets = main.plan.sets.iter().map(ConsumerSetCell::new).collect();
+        // SAFETY: nginx makes zones after it has read the configuration.
+        main.credentials_zone = unsafe { credentials::declare_zone(cf) };
+        NGX_CONF_OK
+    })
+}

@@ -1,0 +1,67 @@
+//! Consumer sets in force: read on the event loop without a lock, replaced by a helper thread when a file has changed.
+
+use super::clock;
+use super::log;
+use super::worker;
+use crate::config::SetPlan;
+use crate::consumers::{ConsumerSet, Poll, Watcher};
+use arc_swap::ArcSwap;
+use nginx_sys::{ngx_exiting, ngx_terminate};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest a watcher sleeps, so that it sees a worker's end.
+const LONGEST_PAUSE_MS: u64 = 1_000;
+
+/// One set.
+#[derive(Debug)]
+pub(super) struct ConsumerSetCell {
+    current: Arc<ArcSwap<ConsumerSet>>,
+}
+
+impl ConsumerSetCell {
+    /// The set as it was loaded with the configuration.
+    pub(super) fn new(plan: &SetPlan) -> Self {
+        Self { current: Arc::new(ArcSwap::new(Arc::clone(&plan.loaded.set))) }
+    }
+
+    /// The set of this moment.
+    pub(super) fn current(&self) -> Arc<ConsumerSet> {
+        self.current.load_full()
+    }
+
+    /// Starts this worker's watcher, when a file is watched.
+    pub(super) fn start(&self, plan: &SetPlan) {
+        let required = plan.required.clone();
+        let mut watcher =
+            Watcher::new(Arc::clone(&plan.plan), &plan.loaded, required, clock::now_ms());
+        if watcher.next_ms().is_none() {
+            return;
+        }
+        let current = Arc::clone(&self.current);
+        worker::spawn("apigate-sets", move || watch(&mut watcher, &current));
+    }
+}
+
+fn watch(watcher: &mut Watcher, current: &ArcSwap<ConsumerSet>) {
+    // SAFETY: flags that signal handlers set; a stale look ends the thread one turn later.
+    while unsafe { ngx_exiting == 0 && ngx_terminate == 0 } {
+        match watcher.poll(clock::now_ms()) {
+            Poll::Unchanged => {}
+            Poll::Swap(set) => {
+                let text =
+                    format!("consumers: set \"{}\" reloaded, consumers={}", set.name(), set.len());
+                current.store(set);
+                worker::post(move || log::process(log::Level::Notice, format_args!("{text}")));
+            }
+            Poll::Bad(reason) => {
+                worker::post(move || {
+                    log::process(log::Level::Error, format_args!("consumers: {reason}"));
+                });
+            }
+        }
+        let Some(next_ms) = watcher.next_ms() else { return };
+        let pause_ms = next_ms.saturating_sub(clock::now_ms()).clamp(1, LONGEST_PAUSE_MS);
+        std::thread::park_timeout(Duration::from_millis(pause_ms));
+    }
+}

@@ -1,0 +1,118 @@
+//! Helper threads of a worker, and the way back from them into the event loop.
+//!
+//! Whatever may block (DNS, HTTP to credential sources, Redis, files) runs on a helper thread, started once the worker is
+//! forked. Threads never touch requests: they [`post`] a closure, an eventfd wakes the loop, the loop runs it.
+
+use super::guard::guard;
+use super::log;
+use nginx_sys::{
+    NGX_ERROR, NGX_OK, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_connection_t, ngx_cycle_t,
+    ngx_event_t, ngx_get_connection, ngx_handle_read_event, ngx_int_t, ngx_process,
+};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+static JOBS: Mutex<Vec<Job>> = Mutex::new(Vec::new());
+static EVENT_FD: AtomicI32 = AtomicI32::new(-1);
+/// Held for writing once the worker ends: no thread begins work that OpenSSL's own exit would pull from under it.
+static WORKING: RwLock<()> = RwLock::new(());
+const LONGEST_WORK_AT_EXIT: Duration = Duration::from_secs(3);
+
+/// True in a process that serves requests.
+pub(super) fn serves_requests() -> bool {
+    // SAFETY: set before processes are forked and never changed in a worker.
+    let process = unsafe { ngx_process };
+    process == NGX_PROCESS_WORKER as usize || process == NGX_PROCESS_SINGLE as usize
+}
+
+/// Makes the eventfd a connection of the event loop; called in init_process, before threads are started.
+///
+/// # Safety
+/// `cycle` is the worker's.
+pub(super) unsafe fn open_mailbox(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    // SAFETY: the cycle's log is live; nginx owns the connection from here on.
+    unsafe {
+        let fd = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
+        if fd < 0 {
+            return NGX_ERROR as ngx_int_t;
+        }
+        let connection = ngx_get_connection(fd, (*cycle).log);
+        if connection.is_null() {
+            libc::close(fd);
+            return NGX_ERROR as ngx_int_t;
+        }
+        let read = &mut *(*connection).read;
+        read.handler = Some(run_jobs);
+        read.log = (*cycle).log;
+        // Without `channel` nginx reports an open socket when the worker ends.
+        read.set_channel(1);
+        (*(*connection).write).set_channel(1);
+        EVENT_FD.store(fd, Ordering::Release);
+        if ngx_handle_read_event(read, 0) != NGX_OK as ngx_int_t {
+            return NGX_ERROR as ngx_int_t;
+        }
+    }
+    NGX_OK as ngx_int_t
+}
+
+unsafe extern "C" fn run_jobs(event: *mut ngx_event_t) {
+    guard("mailbox", (), || {
+        let mut counter = 0_u64;
+        // SAFETY: the event is our connection's, whose descriptor is the eventfd; eight bytes are read into eight.
+        unsafe {
+            let connection = (*event).data.cast::<ngx_connection_t>();
+            let buffer = std::ptr::from_mut(&mut counter).cast();
+            libc::read((*connection).fd, buffer, size_of::<u64>());
+            (*event).set_ready(0);
+            ngx_handle_read_event(event, 0);
+        }
+        for job in std::mem::take(&mut *JOBS.lock()) {
+            guard("a helper thread's result", (), job);
+        }
+    });
+}
+
+/// Has the event loop run `job` soon.
+pub(super) fn post(job: impl FnOnce() + Send + 'static) {
+    JOBS.lock().push(Box::new(job));
+    let one = 1_u64;
+    // SAFETY: eight bytes of a live integer; a full counter still wakes the loop.
+    unsafe {
+        let fd = EVENT_FD.load(Ordering::Acquire);
+        libc::write(fd, std::ptr::from_ref(&one).cast(), size_of::<u64>());
+    }
+}
+
+/// Starts a helper thread that no signal reaches. It ends with the process, whenever that ends.
+pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
+    // SAFETY: plain signal sets; the mask is restored before anything else happens on this thread.
+    let started = unsafe {
+        let mut all = std::mem::zeroed();
+        let mut before = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let started = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || guard("a helper thread", (), body));
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        started
+    };
+    if let Err(error) = started {
+        log::process(log::Level::Alert, format_args!("helper thread \"{name}\": {error}"));
+    }
+}
+
+/// Marks a helper thread's piece of work that must not be cut in two by the process's end.
+pub(super) fn working() -> RwLockReadGuard<'static, ()> {
+    WORKING.read()
+}
+
+/// Waits for pieces of work in hand and lets no other begin; called in exit_process.
+pub(super) fn stop_work() {
+    if let Some(guard) = WORKING.try_write_for(LONGEST_WORK_AT_EXIT) {
+        std::mem::forget(guard);
+    }
+}
