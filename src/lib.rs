@@ -30,3 +30,4 @@ pub mod response_json;
 #[cfg(feature = "module")]
 pub mod nginx;
 pub mod route;
+pub mod validate;
