@@ -3,6 +3,7 @@
 use super::memory;
 use super::module::ngx_http_apigate_module;
 use crate::consumers::{ConsumerSet, Identity};
+use crate::cors::CorsPlan;
 use crate::decision::{Decision, Refusal};
 use crate::pipeline::Record;
 use crate::validate::{BodyCheck, ValidatePlan};
@@ -67,6 +68,10 @@ pub(super) struct RequestContext {
     pub(super) record: Record,
     /// The refusal that ended the request, for its error body.
     pub(super) refusal: Option<Refusal>,
+    /// True when a policy answered in the handler's place: the response has all its headers.
+    pub(super) answered: bool,
+    /// The `cors` of the location that was asked for, for error pages that come from elsewhere.
+    pub(super) cors: Option<Arc<CorsPlan>>,
 }
 
 /// The request's context, if any policy has met it.

@@ -24,6 +24,8 @@ mod module;
 mod phases;
 mod request;
 mod respond;
+mod response_headers;
+mod response_json;
 mod sets;
 mod shared;
 mod upstream;

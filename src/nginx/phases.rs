@@ -9,7 +9,7 @@ use super::{context, log, mask, method as blocks};
 use crate::decision::{Decision, Refusal};
 use crate::pipeline::{Phase, Step, steps};
 use crate::request::RequestHead;
-use crate::{method, path};
+use crate::{cors, method, path};
 use nginx_sys::{
     NGX_DECLINED, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_array_push, ngx_array_t,
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
@@ -167,9 +167,10 @@ unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
                         return status;
                     }
                 }
-                Judged::Decided(Decision::Answer(_)) | Judged::Failed => {
-                    return INTERNAL_SERVER_ERROR;
+                Judged::Decided(Decision::Answer(reply)) => {
+                    return respond::answer(request, &reply);
                 }
+                Judged::Failed => return INTERNAL_SERVER_ERROR,
                 Judged::Waits(status) => return status,
             }
         }
@@ -249,12 +250,13 @@ fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
 fn evaluate(step: Step, request: Request<'_>) -> Judged {
     let plan = &request.conf().plan;
     let decision = match step {
+        Step::CorsPreflight => cors_preflight(request),
         Step::Path => match &plan.path {
             Some(plan) if request.is_the_clients_own() => path::decide(plan, request.raw_uri()),
             _ => Decision::Continue,
         },
         Step::Method => match &plan.method {
-            Some(plan) => method::decide(plan, request.method(), false),
+            Some(methods) => method::decide(methods, request.method(), plan.cors.is_some()),
             None => Decision::Continue,
         },
         Step::KeyAuth => match &plan.key_auth {
@@ -275,7 +277,20 @@ fn evaluate(step: Step, request: Request<'_>) -> Judged {
             Some(plan) => return validation::body(request, plan),
             None => Decision::Continue,
         },
-        Step::CorsPreflight | Step::RateLimit => Decision::Continue,
+        Step::RateLimit => Decision::Continue,
     };
     Judged::Decided(decision)
+}
+
+fn cors_preflight(request: Request<'_>) -> Decision {
+    match &request.conf().plan.cors {
+        Some(plan) if request.is_main() => {
+            // SAFETY: live; no other reference to the context is held here.
+            if let Some(context) = unsafe { context::get_or_create(request.raw()) } {
+                context.cors = Some(plan.clone());
+            }
+            cors::decide(plan, &request)
+        }
+        _ => Decision::Continue,
+    }
 }

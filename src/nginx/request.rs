@@ -45,6 +45,11 @@ impl<'a> Request<'a> {
         std::ptr::eq(self.get().main, self.raw.as_ptr())
     }
 
+    /// True when nginx itself sent the request here: a rewrite, an error page, an internal redirect.
+    pub(super) fn is_internal(self) -> bool {
+        self.get().internal() != 0
+    }
+
     /// False in a subrequest and on the way to an `error_page`, whose URIs are the configuration's.
     pub(super) fn is_the_clients_own(self) -> bool {
         self.is_main() && self.get().error_page() == 0
