@@ -110,7 +110,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 }
 
 unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
-    guard("worker's end", (), worker::stop_work);
+    guard("worker's end", (), worker::let_threads_be_cut);
 }
 
 /// The filter that is registered last runs first.

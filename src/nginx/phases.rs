@@ -127,7 +127,11 @@ unsafe extern "C" fn rewrite_phase(request: *mut ngx_http_request_t) -> ngx_int_
 unsafe fn switch(request: *mut ngx_http_request_t) -> ngx_int_t {
     guard_request("method block", request, INTERNAL_SERVER_ERROR, |raw| {
         // SAFETY: nginx hands a live request, in the rewrite phase.
-        unsafe { blocks::switch(Request::new(raw)) }
+        let request = unsafe { Request::new(raw) };
+        #[cfg(feature = "fault-injection")]
+        super::fault::arm(request.conf());
+        // SAFETY: as above.
+        unsafe { blocks::switch(request) }
     })
 }
 
@@ -143,7 +147,12 @@ unsafe extern "C" fn precontent_phase(request: *mut ngx_http_request_t) -> ngx_i
 
 /// NGX_DECLINED to go on, a status to end the request, NGX_AGAIN or NGX_DONE while something is waited for.
 unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
-    guard_request("a phase handler", request, INTERNAL_SERVER_ERROR, |raw| {
+    let what = match phase {
+        Phase::Rewrite => "rewrite phase",
+        Phase::Access => "access phase",
+        Phase::Precontent => "precontent phase",
+    };
+    guard_request(what, request, INTERNAL_SERVER_ERROR, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
         let plan = &request.conf().plan;
