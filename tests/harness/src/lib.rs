@@ -35,7 +35,7 @@ pub use flavour::Flavour;
 pub use nginx::{Nginx, NginxBuilder};
 pub use process::Process;
 pub use redis::Redis;
-pub use regex::Regex;
+pub use regex::{self, Regex};
 pub use wait::until;
 
 /// What every step of a test returns. The error's text is what the reader of a failed test sees.
