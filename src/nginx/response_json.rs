@@ -62,7 +62,7 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
         let Some(plan) = &request.conf().plan.response_json else { return next_header(raw) };
-        if !request.is_main() || error_pages::has_our_body(raw) {
+        if !request.is_main() || is_refusal(request) {
             return next_header(raw);
         }
         match examine(raw, plan) {
@@ -78,6 +78,20 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
             Found::Body(length) => hold(raw, plan, length),
         }
     })
+}
+
+/// True for error bodies of ours: those in place of nginx's pages, and what a failed invocation is answered with.
+fn is_refusal(request: Request<'_>) -> bool {
+    if error_pages::has_our_body(request.raw()) {
+        return true;
+    }
+    // SAFETY: live; no other reference to the context is held here.
+    let (context, status) =
+        unsafe { (context::get(request.raw()), request.raw().as_ref().headers_out.status) };
+    let refusal = context.and_then(|context| context.refusal.as_ref());
+    // What an error page answers is not the refusal, whatever its status.
+    request.is_the_clients_own()
+        && refusal.is_some_and(|refusal| usize::from(refusal.status) == status)
 }
 
 /// What a response turns out to be by its header.

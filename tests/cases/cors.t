@@ -300,3 +300,19 @@ qr/\[emerg\].* "credentials" requires "origins" other than "\*" in .*nginx.conf:
 --- must_die
 --- error_log
 qr/\[emerg\].* invalid origin "https://a.example/path" in parameter "origins=https://a.example/path" in .*nginx.conf:\d+/
+
+=== with method blocks preflights are answered and OPTIONS is allowed
+--- config
+    location / {
+        cors;
+        method GET { return 200 "get\n"; }
+        method POST { return 201; }
+        method_not_allowed;
+    }
+--- request
+["OPTIONS /", "DELETE /", "POST /"]
+--- more_headers
+["Origin: https://a.example\nAccess-Control-Request-Method: POST", "Origin: https://a.example", "Origin: https://a.example"]
+--- error_code: [204, 405, 201]
+--- response_headers
+["Access-Control-Allow-Origin: *\n!Allow", "Access-Control-Allow-Origin: *\nAllow: GET, HEAD, POST, OPTIONS", "Access-Control-Allow-Origin: *"]

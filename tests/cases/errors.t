@@ -129,3 +129,26 @@ mine
 --- error_code: [403, 403, 200]
 --- response_body_like
 ["Forbidden", "^$", "^3$"]
+
+=== a refusal says who refuses and why, and has the headers of cors
+--- http_config
+    consumers partners { consumer ann key=k1; }
+--- server_config
+    key_auth partners;
+    cors origins=https://a.example;
+    response_json remove=message;
+--- config
+    location / { return 200; }
+    location /key { empty_gif; }
+    location /problem { policy_errors problem; empty_gif; }
+    location /page { error_page 401 =200 @page; empty_gif; }
+    location @page { return 200 "page\n"; }
+--- request
+["GET /key", "GET /problem", "HEAD /key", "GET /page", "OPTIONS /key"]
+--- more_headers
+["Origin: https://a.example", "Origin: https://a.example", "Origin: https://a.example", "Origin: https://a.example", "Origin: https://a.example\nAccess-Control-Request-Method: PUT"]
+--- error_code: [401, 401, 401, 200, 204]
+--- response_headers
+["WWW-Authenticate: Key\nAccess-Control-Allow-Origin: https://a.example\nVary: Origin", "Content-Type: application/problem+json\nAccess-Control-Allow-Origin: https://a.example", "Access-Control-Allow-Origin: https://a.example\nContent-Type: application/json; charset=utf-8", "Access-Control-Allow-Origin: https://a.example", "Access-Control-Allow-Origin: https://a.example\n!WWW-Authenticate"]
+--- response_body_like
+["\"message\":\"No API key found in request\"", "\"type\":\"urn:apigate:key_auth:no_key\",\"title\":\"Unauthorized\",\"status\":401", "^$", "^page\n$", "^$"]

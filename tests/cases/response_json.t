@@ -340,3 +340,20 @@ qr/\[emerg\].* invalid JSON "text" in parameter "add=a:text" in .*nginx.conf:\d+
 --- must_die
 --- error_log
 qr/\[emerg\].* invalid parameter "remove=a\.\.b" in .*nginx.conf:\d+/
+
+=== replies and failures of functions
+--- env
+AWS_ACCESS_KEY_ID=$ACCESS_KEY_ID
+AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
+--- server_config
+    aws_region us-east-1;
+    lambda_endpoint http://$LAMBDA_HTTP;
+    response_json remove=requestContext remove=message;
+--- config
+    location /echo { lambda_pass echo; }
+    location /broken { lambda_pass error-unhandled; }
+--- request
+["GET /echo", "GET /broken"]
+--- error_code: [200, 502]
+--- response_json
+["/requestContext absent\n/httpMethod = \"GET\"", "/message = \"Function failed\""]
