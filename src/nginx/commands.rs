@@ -22,6 +22,7 @@ const BLOCKS: usize = 2;
 const FAULTS: usize = cfg!(feature = "fault-injection") as usize;
 
 /// The table, closed by an empty command.
+#[allow(clippy::indexing_slicing, reason = "an index out of bounds does not compile")]
 pub(super) static mut COMMANDS: [ngx_command_t; COUNT + BLOCKS + FAULTS + 1] = {
     let mut table = [const { ngx_command_t::empty() }; COUNT + BLOCKS + FAULTS + 1];
     let mut index = 0;

@@ -189,7 +189,7 @@ unsafe extern "C" fn save_session(connection: *mut ngx_connection_t) {
             let handshaking = (*(*connection).ssl).handshaked() == 0;
             let endpoint = if (*connection).idle() == 0 {
                 peer::endpoint_of((*connection).data.cast::<ngx_http_request_t>())
-            } else if handshaking || (*(*connection).read).handler == Some(connected as _) {
+            } else if handshaking {
                 (*(*connection).data.cast::<Warming>()).endpoint
             } else {
                 Endpoint::of_parked(connection)
