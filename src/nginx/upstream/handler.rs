@@ -19,6 +19,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 const FAILED: ngx_int_t = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+/// Room for request line, headers and signature with a session token.
+const HEAD_BYTES: usize = 1536;
 /// How soon a client may try again while there are no credentials.
 const CREDENTIALS_RETRY_AFTER_S: u32 = 1;
 
@@ -101,7 +103,7 @@ fn begin(request: Request<'_>, location: &LambdaLocation) -> Result<(), ngx_int_
             generation,
             payload,
             payload_sha256: [0; 32],
-            head: Vec::new(),
+            head: Vec::with_capacity(HEAD_BYTES),
             response: Default::default(),
             body: Vec::new(),
             renewed: false,
