@@ -31,6 +31,9 @@ pub(super) struct LocationConf {
     pub(super) plan: LocationPlan,
     /// `lambda_pass`
     pub(super) lambda: Option<Box<LambdaLocation>>,
+    /// `apigate_fault`
+    #[cfg(feature = "fault-injection")]
+    pub(super) fault: Option<Box<str>>,
     /// The location's `method` blocks.
     pub(super) blocks: Blocks,
     /// Our content handler, where a directive of this level set it or a nameless block inherits it.

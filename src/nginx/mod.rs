@@ -14,6 +14,8 @@ mod context;
 mod credentials;
 mod edit;
 mod error_pages;
+#[cfg(feature = "fault-injection")]
+mod fault;
 mod guard;
 mod log;
 mod main_conf;

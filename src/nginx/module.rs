@@ -17,7 +17,7 @@ use std::ptr::{addr_of, addr_of_mut, null};
 /// Directives, phases and variables.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
+pub(super) static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(MAIN_CONTEXT).cast_mut().cast(),
     commands: addr_of_mut!(COMMANDS).cast(),
     type_: NGX_HTTP_MODULE as _,
@@ -29,7 +29,7 @@ pub static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
 /// Headers of every response and bodies of error pages; a module of its own for its place among the filters.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_module_t {
+pub(super) static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(ERROR_CONTEXT).cast_mut().cast(),
     type_: NGX_HTTP_MODULE as _,
     ..ngx_module_t::default()
@@ -38,7 +38,7 @@ pub static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_module_t
 /// Edits of JSON bodies; its place among the filters is before compression and behind all that writes bodies.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static mut ngx_http_apigate_json_filter_module: ngx_module_t = ngx_module_t {
+pub(super) static mut ngx_http_apigate_json_filter_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(JSON_CONTEXT).cast_mut().cast(),
     type_: NGX_HTTP_MODULE as _,
     ..ngx_module_t::default()
@@ -110,7 +110,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 }
 
 unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
-    guard("worker's end", (), worker::stop_work);
+    guard("worker's end", (), worker::let_threads_be_cut);
 }
 
 /// The filter that is registered last runs first.
@@ -124,7 +124,7 @@ unsafe extern "C" fn error_filters(cf: *mut ngx_conf_t) -> ngx_int_t {
 
 /// A null-terminated table that nginx finds by its name.
 #[repr(transparent)]
-pub struct Table<T, const N: usize>([*const T; N]);
+pub(super) struct Table<T, const N: usize>([*const T; N]);
 
 // SAFETY: read by nginx's main thread alone.
 unsafe impl<T, const N: usize> Sync for Table<T, N> {}
@@ -132,7 +132,7 @@ unsafe impl<T, const N: usize> Sync for Table<T, N> {}
 /// The modules of this shared object. `ngx_modules!` would export an empty order, which puts filters in the wrong place.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static ngx_modules: Table<ngx_module_t, 4> = Table([
+pub(super) static ngx_modules: Table<ngx_module_t, 4> = Table([
     addr_of!(ngx_http_apigate_module),
     addr_of!(ngx_http_apigate_json_filter_module),
     addr_of!(ngx_http_apigate_error_filter_module),
@@ -142,7 +142,7 @@ pub static ngx_modules: Table<ngx_module_t, 4> = Table([
 /// Their names.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static ngx_module_names: Table<c_char, 4> = Table([
+pub(super) static ngx_module_names: Table<c_char, 4> = Table([
     c"ngx_http_apigate_module".as_ptr(),
     c"ngx_http_apigate_json_filter_module".as_ptr(),
     c"ngx_http_apigate_error_filter_module".as_ptr(),
@@ -153,7 +153,7 @@ pub static ngx_module_names: Table<c_char, 4> = Table([
 /// order of the list. Source: ngx_module.c, ngx_module_order.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static ngx_module_order: Table<c_char, 7> = Table([
+pub(super) static ngx_module_order: Table<c_char, 7> = Table([
     c"ngx_http_apigate_json_filter_module".as_ptr(),
     c"ngx_http_gunzip_filter_module".as_ptr(),
     c"ngx_http_userid_filter_module".as_ptr(),

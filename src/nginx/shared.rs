@@ -58,6 +58,7 @@ impl Zone {
     }
 
     /// Runs with the zone's mutex held. Short, and never inside another zone's: the mutex spins and is not re-entrant.
+    #[allow(dead_code, reason = "for zones whose words change together")]
     pub(super) fn locked<T>(&self, run: impl FnOnce(&'static [AtomicU64]) -> T) -> T {
         // SAFETY: the pool's mutex is made by nginx with the zone; nginx frees it if the process is killed here.
         unsafe {

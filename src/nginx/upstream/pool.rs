@@ -62,6 +62,8 @@ pub(in crate::nginx) struct Endpoint {
     idle: Vec<NonNull<Idle>>,
     pub(super) next_address: usize,
     pub(super) warming: usize,
+    /// Armed after a connection could not be made ahead of need.
+    pub(super) warm_again: ngx_event_t,
     sessions: Vec<NonNull<SSL_SESSION>>,
 }
 
@@ -103,6 +105,7 @@ impl Endpoint {
                 idle: Vec::new(),
                 next_address: 0,
                 warming: 0,
+                warm_again: std::mem::zeroed(),
                 sessions: Vec::new(),
             };
             let mut placed = memory::place((*cf).pool, endpoint)?;
