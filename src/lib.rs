@@ -3,4 +3,5 @@
 
 pub mod decision;
 pub mod directive;
+pub mod rate_limit;
 pub mod request;
