@@ -394,7 +394,7 @@ fn start_ms_of(tag: u64) -> u64 {
 /// A count with its lifetime: seconds, or minutes where that is exact, in 24 bits. The longest, two leap years, fits.
 fn with_lifetime(count: u64, lifetime_s: u64) -> u64 {
     let lifetime =
-        if lifetime_s % 60 == 0 { ((lifetime_s / 60) << 1) | 1 } else { lifetime_s << 1 };
+        if lifetime_s.is_multiple_of(60) { ((lifetime_s / 60) << 1) | 1 } else { lifetime_s << 1 };
     (lifetime << COUNT_BITS) | count.min(MAX_COUNT)
 }
 
