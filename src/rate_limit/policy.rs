@@ -64,8 +64,10 @@ pub struct Standing {
     pub passes: bool,
     /// Whether the directive is only watched.
     pub dry_run: bool,
-    /// What was added to the counter.
+    /// What the request spends here.
     pub spent: u64,
+    /// What of it was added to the counter now; less than `spent` where another directive shares the counter.
+    pub added: u64,
     /// The counter's state, with `spent` in it.
     pub count: Count,
     slot: Option<Slot>,
@@ -161,6 +163,7 @@ impl Verdict {
             passes: terms.cost <= remaining,
             dry_run: terms.dry_run,
             spent: 0,
+            added: 0,
             count,
             slot,
         });
@@ -221,7 +224,7 @@ impl Verdict {
         for (charge, terms) in terms.iter().enumerate() {
             if terms.cost > 0 && self.spends(charge, terms) {
                 for standing in self.standings.iter_mut().filter(|s| s.charge == charge) {
-                    standing.spent = terms.cost;
+                    (standing.spent, standing.added) = (terms.cost, terms.cost);
                     standing.count.current = standing.count.current.saturating_add(terms.cost);
                 }
             }
@@ -283,7 +286,7 @@ fn spend(charges: &[Charge<'_>], known: bool, now_ms: u64, verdict: &mut Verdict
                 other.spent
             });
             let extra = charge.terms.cost.saturating_sub(already);
-            standing.spent = already + extra;
+            (standing.spent, standing.added) = (already + extra, extra);
             standing.count.current = standing.count.current.saturating_add(extra);
             let Charge { table, key, terms } = charge;
             let slot = standing.slot.filter(|_| known).or_else(|| {

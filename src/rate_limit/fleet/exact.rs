@@ -1,0 +1,54 @@
+//! Exact counting: one script call for everything that a request checks and charges in one store.
+
+use super::script::{Call, Script, counter_name};
+use crate::rate_limit::key::FleetKey;
+use crate::rate_limit::policy::{Counting, Terms, Verdict};
+use crate::rate_limit::window::{Count, Window, WindowKind};
+
+/// One directive's demand on the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'a> {
+    /// The counter.
+    pub key: FleetKey,
+    /// What is asked of it.
+    pub terms: Terms<'a>,
+}
+
+/// The call that checks and charges all demands of a request by the rules of
+/// [`check_and_charge`](crate::rate_limit::policy::check_and_charge), with Redis's own clock.
+pub fn exact_call(zone: &str, demands: &[Demand<'_>]) -> Call {
+    let (mut keys, mut arguments) = (Vec::new(), Vec::new());
+    for Demand { key, terms } in demands {
+        let flag = |set: bool| u8::from(set).to_string();
+        arguments.push(terms.rates.len().to_string());
+        arguments.push(terms.cost.to_string());
+        arguments.push(flag(terms.counting == Counting::All));
+        arguments.push(flag(terms.dry_run));
+        arguments.push(flag(terms.window == WindowKind::Sliding));
+        for rate in terms.rates {
+            keys.push(counter_name(zone, *key, rate.unit));
+            arguments.push(rate.limit.to_string());
+            arguments.push(rate.unit.symbol().to_owned());
+        }
+    }
+    Script::Exact.call(&keys, &arguments)
+}
+
+/// Reads the answer to [`exact_call`] into a verdict; `false` when it has not the right shape.
+#[must_use]
+pub fn read_exact(numbers: &[i64], terms: &[Terms<'_>], verdict: &mut Verdict) -> bool {
+    let units = terms.iter().flat_map(|terms| terms.rates).map(|rate| rate.unit);
+    let Some((now_ms, numbers)) = numbers.split_first() else { return false };
+    let (states, []) = numbers.as_chunks::<4>() else { return false };
+    if states.len() != units.clone().count() {
+        return false;
+    }
+    let number = |number: i64| u64::try_from(number).unwrap_or(0);
+    let counts = units.zip(states).map(|(unit, [start_s, current, previous, passes])| {
+        let window = Window::at(unit, number(*start_s) * 1_000);
+        let count = Count { window, current: number(*current), previous: number(*previous) };
+        (count, *passes == 1)
+    });
+    verdict.from_store(terms, counts, number(*now_ms));
+    true
+}
