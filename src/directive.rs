@@ -110,6 +110,8 @@ pub trait Directive {
     const CONTEXT: Context;
     /// How many words it takes.
     const TAKES: Takes;
+    /// True when the directive makes the module the location's content handler, as `proxy_pass` does.
+    const HANDLES: bool = false;
 
     /// Reads the words into the level, or says which of them is wrong.
     fn parse(words: &Words<'_>, level: &mut Self::Settings) -> Result<(), DirectiveError>;
@@ -177,10 +179,7 @@ impl<'a> Words<'a> {
 
     /// `invalid number of arguments in "x" directive`
     pub fn wrong_count(&self) -> DirectiveError {
-        DirectiveError::new(format!(
-            "invalid number of arguments in \"{}\" directive",
-            self.name
-        ))
+        DirectiveError::new(format!("invalid number of arguments in \"{}\" directive", self.name))
     }
 
     /// `"x" directive is duplicate`
@@ -392,10 +391,7 @@ mod tests {
         let words = ["schema={\"a\"=1}", "required", "x="];
         let words = Words::new("d", &words, Place::default(), Path::new("/etc/nginx"));
         let read: Vec<_> = words.parameters(0).map(|p| (p.name, p.value)).collect();
-        assert_eq!(
-            read,
-            [("schema", Some("{\"a\"=1}")), ("required", None), ("x", Some(""))]
-        );
+        assert_eq!(read, [("schema", Some("{\"a\"=1}")), ("required", None), ("x", Some(""))]);
         assert_eq!(words.path("a.json"), Path::new("/etc/nginx/a.json"));
         assert_eq!(words.path("/b.json"), Path::new("/b.json"));
     }

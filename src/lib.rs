@@ -1,7 +1,23 @@
-//! apigate: an API gateway inside nginx.
+//! An API gateway inside nginx: authentication, groups, rate limits, validation and Lambda calls as directives.
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! directive text -> Directive -> LocationDirectives -> merge -> compile -> LocationPlan      (nginx -t)
+//! request -> phase handler -> facts -> policy::decide -> Decision -> respond                 (each request)
+//! ```
+//!
+//! Everything that decides is plain Rust without nginx, tested by `cargo test`. The room `nginx`, behind the feature
+//! `module`, is the only one that knows nginx and the only one with unsafe code.
 #![cfg_attr(not(feature = "module"), forbid(unsafe_code))]
 
+pub mod config;
 pub mod decision;
 pub mod directive;
+pub mod pipeline;
 pub mod rate_limit;
 pub mod request;
+
+#[cfg(feature = "module")]
+#[allow(unsafe_code)]
+pub mod nginx;

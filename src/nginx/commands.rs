@@ -1,0 +1,155 @@
+//! nginx's command table, made from the entries of config.rs, and the one setter behind it.
+
+use super::conf::{LocationConf, MainConf};
+use super::guard::guard;
+use super::{log, memory};
+use crate::config::{Entry, LOCATION, LocationDirectives, MAIN, MainDirectives};
+use crate::directive::{Context, DirectiveError, Place, Takes, Words};
+use nginx_sys::{
+    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_ANY, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE12,
+    NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
+    NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t,
+};
+use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
+use std::ffi::{OsStr, c_char, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+const COUNT: usize = LOCATION.len() + MAIN.len();
+
+/// The table, closed by an empty command.
+pub(super) static mut COMMANDS: [ngx_command_t; COUNT + 1] = {
+    let mut table = [const { ngx_command_t::empty() }; COUNT + 1];
+    let mut index = 0;
+    while index < LOCATION.len() {
+        table[index] = command(&LOCATION[index], set_location, NGX_HTTP_LOC_CONF_OFFSET);
+        index += 1;
+    }
+    while index < COUNT {
+        let entry = &MAIN[index - LOCATION.len()];
+        table[index] = command(entry, set_main, NGX_HTTP_MAIN_CONF_OFFSET);
+        index += 1;
+    }
+    table
+};
+
+type Setter = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
+
+const fn command<Level>(
+    entry: &'static Entry<Level>,
+    set: Setter,
+    conf: ngx_uint_t,
+) -> ngx_command_t {
+    let name = entry.name.to_bytes();
+    ngx_command_t {
+        name: ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() },
+        type_: (contexts(entry.context) | words(entry.takes)) as ngx_uint_t,
+        set: Some(set),
+        conf,
+        offset: 0,
+        post: std::ptr::from_ref(entry).cast_mut().cast(),
+    }
+}
+
+const fn contexts(context: Context) -> u32 {
+    let mut bits = 0;
+    if context.contains(Context::HTTP) {
+        bits |= NGX_HTTP_MAIN_CONF;
+    }
+    if context.contains(Context::SERVER) {
+        bits |= NGX_HTTP_SRV_CONF;
+    }
+    if context.contains(Context::LOCATION) {
+        bits |= NGX_HTTP_LOC_CONF;
+    }
+    if context.contains(Context::IF) {
+        bits |= NGX_HTTP_LIF_CONF;
+    }
+    bits
+}
+
+const fn words(takes: Takes) -> u32 {
+    match takes {
+        Takes::Nothing => NGX_CONF_NOARGS,
+        Takes::One => NGX_CONF_TAKE1,
+        Takes::OneOrTwo => NGX_CONF_TAKE12,
+        Takes::Any => NGX_CONF_ANY,
+        Takes::OneOrMore => NGX_CONF_1MORE,
+        Takes::TwoOrMore => NGX_CONF_2MORE,
+    }
+}
+
+unsafe extern "C" fn set_location(
+    cf: *mut ngx_conf_t,
+    command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: LOCATION's commands carry such an entry, and nginx hands them the location's conf.
+    let (entry, level) = unsafe {
+        let entry = &*(*command).post.cast::<Entry<LocationDirectives>>();
+        (entry, &mut (*conf.cast::<LocationConf>()).directives)
+    };
+    // SAFETY: nginx's cf, live for the call.
+    unsafe { set(cf, entry, level) }
+}
+
+unsafe extern "C" fn set_main(
+    cf: *mut ngx_conf_t,
+    command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: MAIN's commands carry such an entry, and nginx hands them the main conf.
+    let (entry, level) = unsafe {
+        let entry = &*(*command).post.cast::<Entry<MainDirectives>>();
+        (entry, &mut (*conf.cast::<MainConf>()).directives)
+    };
+    // SAFETY: nginx's cf, live for the call.
+    unsafe { set(cf, entry, level) }
+}
+
+/// Reads a directive's words into its level.
+unsafe fn set<Level>(cf: *mut ngx_conf_t, entry: &Entry<Level>, level: &mut Level) -> *mut c_char {
+    guard("configuration", NGX_CONF_ERROR, || {
+        // SAFETY: nginx's cf, live for the call.
+        let done = unsafe { with_words(cf, |words| (entry.parse)(words, level)) };
+        match done {
+            Ok(()) => NGX_CONF_OK,
+            Err(error) => {
+                log::configuration(cf, &error);
+                NGX_CONF_ERROR
+            }
+        }
+    })
+}
+
+/// Calls a parser with the words of the directive that nginx has just read.
+///
+/// # Safety
+/// `cf` is live and `cf->args` holds a directive.
+pub(super) unsafe fn with_words<T>(
+    cf: *mut ngx_conf_t,
+    parse: impl FnOnce(&Words<'_>) -> Result<T, DirectiveError>,
+) -> Result<T, DirectiveError> {
+    // SAFETY: cf->args is an array of strings, in a pool that outlives the call; so do file and prefix.
+    let (texts, file, line, prefix) = unsafe {
+        let cf = &*cf;
+        let texts = (*cf.args).as_slice::<ngx_str_t>();
+        let place = cf.conf_file.as_ref();
+        let file = place.map_or(&[][..], |place| memory::bytes(place.file.name));
+        let line = place.map_or(0, |place| place.line);
+        (texts, file, line, memory::bytes((*cf.cycle).conf_prefix))
+    };
+    let mut words = Vec::with_capacity(texts.len());
+    for text in texts {
+        // SAFETY: as above.
+        let bytes = unsafe { memory::bytes(*text) };
+        words.push(std::str::from_utf8(bytes).map_err(|_| {
+            let shown = String::from_utf8_lossy(bytes);
+            DirectiveError::new(format!("invalid UTF-8 in \"{shown}\""))
+        })?);
+    }
+    let (name, arguments) =
+        words.split_first().ok_or_else(|| DirectiveError::new("no directive"))?;
+    let place = Place { file: String::from_utf8_lossy(file).into(), line };
+    parse(&Words::new(name, arguments, place, Path::new(OsStr::from_bytes(prefix))))
+}

@@ -1,0 +1,72 @@
+//! What the module remembers of a request, from its first phase to its log line.
+
+use super::memory;
+use super::module::ngx_http_apigate_module;
+use crate::decision::Refusal;
+use crate::pipeline::Record;
+use nginx_sys::ngx_http_request_t;
+use std::ptr::NonNull;
+
+/// One per client request; subrequests and internal redirects share it.
+#[derive(Debug, Default)]
+pub(super) struct RequestContext {
+    /// What the policies came to.
+    pub(super) record: Record,
+    /// The refusal that ended the request, for its error body.
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// The request's context, if any policy has met it.
+///
+/// # Safety
+/// `request` is live, and no other reference to its context is.
+pub(super) unsafe fn get<'a>(
+    request: NonNull<ngx_http_request_t>,
+) -> Option<&'a mut RequestContext> {
+    // SAFETY: a request's `main` and `ctx` are set for all its life; the slot is only ever written below.
+    unsafe {
+        let main = (*request.as_ptr()).main;
+        let slot = (*main).ctx.add(ngx_http_apigate_module.ctx_index);
+        if (*slot).is_null() {
+            *slot = find(main)?.as_ptr().cast();
+        }
+        Some(&mut *(*slot).cast::<RequestContext>())
+    }
+}
+
+/// The request's context, made on first use; `None` when memory is short.
+///
+/// # Safety
+/// As [`get`].
+pub(super) unsafe fn get_or_create<'a>(
+    request: NonNull<ngx_http_request_t>,
+) -> Option<&'a mut RequestContext> {
+    // SAFETY: as in `get`; the context lives in the main request's pool.
+    unsafe {
+        if let Some(context) = get(request) {
+            return Some(context);
+        }
+        let main = (*request.as_ptr()).main;
+        let made = memory::place((*main).pool, RequestContext::default())?;
+        *(*main).ctx.add(ngx_http_apigate_module.ctx_index) = made.as_ptr().cast();
+        Some(&mut *made.as_ptr())
+    }
+}
+
+/// The context in its pool: internal redirects clear `r->ctx`, cleanups stay.
+///
+/// Source: ngx_http_internal_redirect, and ngx_http_realip_module's way out.
+unsafe fn find(main: *mut ngx_http_request_t) -> Option<NonNull<RequestContext>> {
+    // SAFETY: the pool's cleanup list is live with the request; only `memory::place` sets this handler.
+    unsafe {
+        let handler = memory::drop_in_pool::<RequestContext> as *const ();
+        let mut cleanup = (*(*main).pool).cleanup;
+        while let Some(entry) = cleanup.as_ref() {
+            if entry.handler.is_some_and(|found| std::ptr::eq(found as *const (), handler)) {
+                return NonNull::new(entry.data.cast());
+            }
+            cleanup = entry.next;
+        }
+        None
+    }
+}

@@ -1,0 +1,94 @@
+//! The module's record: what nginx looks up when it loads the shared object.
+
+use super::commands::COMMANDS;
+use super::{conf, error_pages, phases, variables};
+use nginx_sys::{NGX_HTTP_MODULE, ngx_conf_t, ngx_http_module_t, ngx_int_t, ngx_module_t};
+use std::ffi::c_char;
+use std::ptr::{addr_of, addr_of_mut, null};
+
+/// Directives, phases and variables.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "nginx's naming")]
+pub static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
+    ctx: addr_of!(MAIN_CONTEXT).cast_mut().cast(),
+    commands: addr_of_mut!(COMMANDS).cast(),
+    type_: NGX_HTTP_MODULE as _,
+    ..ngx_module_t::default()
+};
+
+/// Headers of every response and bodies of error pages; a module of its own for its place among the filters.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "nginx's naming")]
+pub static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_module_t {
+    ctx: addr_of!(ERROR_CONTEXT).cast_mut().cast(),
+    type_: NGX_HTTP_MODULE as _,
+    ..ngx_module_t::default()
+};
+
+static MAIN_CONTEXT: ngx_http_module_t = ngx_http_module_t {
+    preconfiguration: Some(preconfiguration),
+    postconfiguration: Some(postconfiguration),
+    create_main_conf: Some(conf::create_main),
+    create_loc_conf: Some(conf::create_location),
+    merge_loc_conf: Some(conf::merge_location),
+    ..EMPTY_CONTEXT
+};
+
+static ERROR_CONTEXT: ngx_http_module_t =
+    ngx_http_module_t { postconfiguration: Some(error_pages::postconfiguration), ..EMPTY_CONTEXT };
+
+const EMPTY_CONTEXT: ngx_http_module_t = ngx_http_module_t {
+    preconfiguration: None,
+    postconfiguration: None,
+    create_main_conf: None,
+    init_main_conf: None,
+    create_srv_conf: None,
+    merge_srv_conf: None,
+    create_loc_conf: None,
+    merge_loc_conf: None,
+};
+
+unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx calls it once a configuration, before it reads `http`.
+    unsafe { variables::register(cf) }
+}
+
+unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx calls it once a configuration, when all levels are merged.
+    unsafe { phases::register(cf) }
+}
+
+/// A null-terminated table that nginx finds by its name.
+#[repr(transparent)]
+pub struct Table<T, const N: usize>([*const T; N]);
+
+// SAFETY: read by nginx's main thread alone.
+unsafe impl<T, const N: usize> Sync for Table<T, N> {}
+
+/// The modules of this shared object. `ngx_modules!` would export an empty order, which puts filters in the wrong place.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "nginx's naming")]
+pub static ngx_modules: Table<ngx_module_t, 3> = Table([
+    addr_of!(ngx_http_apigate_module),
+    addr_of!(ngx_http_apigate_error_filter_module),
+    null(),
+]);
+
+/// Their names.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "nginx's naming")]
+pub static ngx_module_names: Table<c_char, 3> = Table([
+    c"ngx_http_apigate_module".as_ptr(),
+    c"ngx_http_apigate_error_filter_module".as_ptr(),
+    null(),
+]);
+
+/// Their places: each named module goes before the first of the names that follow its own, and filters run in the reverse
+/// order of the list. Source: ngx_module.c, ngx_module_order.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "nginx's naming")]
+pub static ngx_module_order: Table<c_char, 3> = Table([
+    c"ngx_http_apigate_error_filter_module".as_ptr(),
+    c"ngx_http_copy_filter_module".as_ptr(),
+    null(),
+]);

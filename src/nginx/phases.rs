@@ -1,0 +1,163 @@
+//! nginx's phases: one handler each, which walks the steps of pipeline.rs.
+
+use super::context;
+use super::guard::{guard, guard_request};
+use super::request::Request;
+use super::respond;
+use crate::decision::{Decision, Refusal};
+use crate::pipeline::{Phase, Step, steps};
+use nginx_sys::{
+    NGX_DECLINED, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_array_push, ngx_array_t,
+    ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
+    ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_ACCESS_PHASE,
+    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE,
+    ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE, ngx_http_request_t, ngx_int_t,
+};
+
+const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
+const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
+const INTERNAL_SERVER_ERROR: ngx_int_t = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+
+/// nginx's own rewrite handler, which ours calls.
+static mut STOCK_REWRITE: ngx_http_handler_pt = None;
+
+/// Registers the handlers; NGX_ERROR when memory is short.
+///
+/// # Safety
+/// Called in postconfiguration with nginx's cf.
+pub(super) unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
+    guard("phases", ERROR, || {
+        // SAFETY: cf->ctx is the http context here, and the core module's main conf is in it.
+        let phases = unsafe {
+            let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+            let core = *(*http).main_conf.add(ngx_http_core_module.ctx_index);
+            &mut (*core.cast::<ngx_http_core_main_conf_t>()).phases
+        };
+        let server_rewrite = ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE as usize;
+        // SAFETY: arrays of handlers, live while nginx configures.
+        let done = unsafe {
+            let stock: Vec<ngx_http_handler_pt> =
+                phases[server_rewrite].handlers.as_slice().to_vec();
+            let rewrite = &mut phases[ngx_http_phases_NGX_HTTP_REWRITE_PHASE as usize].handlers;
+            wrap_rewrite(rewrite, &stock)
+                .and_then(|()| {
+                    let access =
+                        &mut phases[ngx_http_phases_NGX_HTTP_ACCESS_PHASE as usize].handlers;
+                    push_first(access, access_phase)
+                })
+                .and_then(|()| {
+                    let precontent =
+                        &mut phases[ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize].handlers;
+                    push_last(precontent, precontent_phase)
+                })
+        };
+        done.map_or(ERROR, |()| NGX_OK as ngx_int_t)
+    })
+}
+
+type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
+
+/// Takes the place of nginx's own rewrite handler, found as the one that is in both rewrite phases.
+///
+/// A handler beside it would break its test for the server's "null location", which runs server-level rewrites once.
+unsafe fn wrap_rewrite(handlers: &mut ngx_array_t, stock: &[ngx_http_handler_pt]) -> Option<()> {
+    // SAFETY: an array of handlers.
+    let registered = unsafe { handlers.as_slice_mut::<ngx_http_handler_pt>() };
+    match registered.iter_mut().find(|handler| stock.contains(handler)) {
+        Some(handler) => {
+            // SAFETY: nginx's main thread, while it configures.
+            unsafe { STOCK_REWRITE = *handler };
+            *handler = Some(rewrite_phase);
+            Some(())
+        }
+        // SAFETY: the caller's.
+        None => unsafe { push_last(handlers, rewrite_phase) },
+    }
+}
+
+/// Handlers run from the last registered to the first: this one runs before those that are there.
+unsafe fn push_last(handlers: &mut ngx_array_t, handler: Handler) -> Option<()> {
+    // SAFETY: an array of handlers of a live pool.
+    let slot = unsafe { ngx_array_push(handlers).cast::<ngx_http_handler_pt>().as_mut() }?;
+    *slot = Some(handler);
+    Some(())
+}
+
+/// This one runs after those that are there: after `allow`, `deny`, `auth_basic` and `auth_request`.
+unsafe fn push_first(handlers: &mut ngx_array_t, handler: Handler) -> Option<()> {
+    // SAFETY: an array of handlers of a live pool.
+    unsafe {
+        push_last(handlers, handler)?;
+        handlers.as_slice_mut::<ngx_http_handler_pt>().rotate_right(1);
+    }
+    Some(())
+}
+
+unsafe extern "C" fn rewrite_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx hands a live request.
+    let status = unsafe { run(Phase::Rewrite, request) };
+    // SAFETY: as above; the stock handler is set at configuration.
+    match unsafe { STOCK_REWRITE } {
+        Some(stock) if status == DECLINED => unsafe { stock(request) },
+        _ => status,
+    }
+}
+
+unsafe extern "C" fn access_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx hands a live request.
+    unsafe { run(Phase::Access, request) }
+}
+
+unsafe extern "C" fn precontent_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx hands a live request.
+    unsafe { run(Phase::Precontent, request) }
+}
+
+/// NGX_DECLINED to go on, a status to end the request, NGX_AGAIN or NGX_DONE while something is waited for.
+unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
+    guard_request("a phase handler", request, INTERNAL_SERVER_ERROR, |raw| {
+        // SAFETY: nginx hands a live request.
+        let request = unsafe { Request::new(raw) };
+        if !request.conf().plan.in_force {
+            return DECLINED;
+        }
+        for step in steps(phase) {
+            let decision = evaluate(*step, request);
+            match decision {
+                Decision::Continue => {}
+                Decision::Refuse(refusal) => {
+                    if let Some(status) = settle(request, refusal) {
+                        return status;
+                    }
+                }
+                Decision::Answer(_) => return INTERNAL_SERVER_ERROR,
+            }
+        }
+        DECLINED
+    })
+}
+
+/// The status that carries the refusal out; `None` when it is only observed.
+fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
+    // SAFETY: live; no other reference to the context is held here.
+    let Some(context) = (unsafe { context::get_or_create(request.raw()) }) else {
+        return Some(INTERNAL_SERVER_ERROR);
+    };
+    if context.record.settle(request.conf().plan.pipeline.mode, &refusal) {
+        return Some(respond::refuse(request, context, refusal));
+    }
+    None
+}
+
+fn evaluate(step: Step, _request: Request<'_>) -> Decision {
+    match step {
+        Step::CorsPreflight
+        | Step::Path
+        | Step::Method
+        | Step::KeyAuth
+        | Step::Acl
+        | Step::RateLimit
+        | Step::ValidateHead
+        | Step::ValidateBody => Decision::Continue,
+    }
+}

@@ -1,0 +1,84 @@
+//! `$consumer`, `$policy_decision` and the other variables of the contract.
+
+use super::context::{self, RequestContext};
+use super::guard::{guard, guard_request};
+use super::memory;
+use nginx_sys::{
+    NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_add_variable, ngx_http_request_t, ngx_http_variable_t,
+    ngx_http_variable_value_t, ngx_int_t, ngx_variable_value_t,
+};
+use std::borrow::Cow;
+
+/// A variable's value of a request, `None` when it has none.
+type Read = for<'a> fn(&'a RequestContext) -> Option<Cow<'a, str>>;
+
+const VARIABLES: &[(&str, Read)] = &[
+    ("policy_decision", |context| Some(context.record.decision().into())),
+    ("policy_name", |context| context.record.policy().map(|policy| policy.as_str().into())),
+    ("policy_reason", |context| context.record.reason().map(|reason| reason.as_str().into())),
+];
+
+/// Adds the variables; NGX_ERROR when memory is short.
+///
+/// # Safety
+/// Called in preconfiguration with nginx's cf.
+pub(super) unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
+    guard("variables", NGX_ERROR as ngx_int_t, || {
+        for (index, (name, _)) in VARIABLES.iter().enumerate() {
+            let mut name = memory::static_str(name);
+            // SAFETY: nginx's cf; the name is static.
+            let variable: *mut ngx_http_variable_t = unsafe {
+                ngx_http_add_variable(cf, &mut name, nginx_sys::NGX_HTTP_VAR_NOCACHEABLE as _)
+            };
+            // SAFETY: null or a variable of the configuration that is being made.
+            let Some(variable) = (unsafe { variable.as_mut() }) else {
+                return NGX_ERROR as ngx_int_t;
+            };
+            variable.get_handler = Some(get);
+            variable.data = index;
+        }
+        NGX_OK as ngx_int_t
+    })
+}
+
+unsafe extern "C" fn get(
+    request: *mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    index: usize,
+) -> ngx_int_t {
+    guard_request("variables", request, NGX_ERROR as ngx_int_t, |request| {
+        // SAFETY: nginx hands a live request and a value to fill.
+        let (context, value) = unsafe { (context::get(request), &mut *value) };
+        let text = match (context, VARIABLES.get(index)) {
+            (Some(context), Some((_, read))) => read(context),
+            _ => None,
+        };
+        match text {
+            // SAFETY: the request's pool is live.
+            Some(text) => unsafe { fill(request.as_ptr(), value, &text) },
+            None => {
+                value.set_not_found(1);
+                NGX_OK as ngx_int_t
+            }
+        }
+    })
+}
+
+/// # Safety
+/// `request` is live.
+unsafe fn fill(
+    request: *mut ngx_http_request_t,
+    value: &mut ngx_variable_value_t,
+    text: &str,
+) -> ngx_int_t {
+    // SAFETY: the caller's.
+    let Some(copy) = (unsafe { memory::copy((*request).pool, text.as_bytes()) }) else {
+        return NGX_ERROR as ngx_int_t;
+    };
+    value.set_len(copy.len as _);
+    value.data = copy.data;
+    value.set_valid(1);
+    value.set_no_cacheable(0);
+    value.set_not_found(0);
+    NGX_OK as ngx_int_t
+}
