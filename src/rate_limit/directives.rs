@@ -15,7 +15,6 @@ use crate::directive::{
 /// The room's directives of one level.
 #[derive(Clone, Debug, Default)]
 pub struct RateLimitDirectives {
-    pub(super) zones: Vec<ZonePlan>,
     limits: Option<Limits>,
     status: Option<u16>,
     message: Option<String>,
@@ -53,12 +52,7 @@ impl RateLimitDirectives {
         }
     }
 
-    /// The zones that this level declares; only `http` has any.
-    pub fn zones(&self) -> &[ZonePlan] {
-        &self.zones
-    }
-
-    /// Takes from the level above what this one does not write. Zones stay where they are.
+    /// Takes from the level above what this one does not write.
     pub fn merge(&mut self, outer: &Self) {
         if self.limits.is_none() {
             self.limits.clone_from(&outer.limits);

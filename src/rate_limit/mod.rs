@@ -27,4 +27,4 @@ pub use directives::{
 pub use headers::write_headers;
 pub use plan::{Cost, LimitPlan, MAX_COST, RateLimitPlan, store_unavailable};
 pub use rate::{MAX_LIMIT, Rate, Unit};
-pub use zone::{OnError, RateLimitZone, StorePlan, Sync, ZonePlan};
+pub use zone::{OnError, RateLimitZone, RateLimitZones, StorePlan, Sync, ZonePlan};

@@ -270,14 +270,15 @@ impl<'a> Table<'a> {
     }
 
     /// Frees an entry, fills it and takes it with its last word: killed on the way, it is free.
-    fn fill(&self, entry: usize, fields: [u64; ENTRY_WORDS]) {
+    fn fill(&self, entry: usize, [key, tag, current, previous]: [u64; ENTRY_WORDS]) {
         if self.load(entry, E_TAG) == 0 {
             self.add(H_OCCUPIED, 1);
         }
         self.store(entry, E_TAG, 0);
-        for field in [E_KEY, E_CURRENT, E_PREVIOUS, E_TAG] {
-            self.store(entry, field, fields[field]);
-        }
+        self.store(entry, E_KEY, key);
+        self.store(entry, E_CURRENT, current);
+        self.store(entry, E_PREVIOUS, previous);
+        self.store(entry, E_TAG, tag);
     }
 
     fn holds(&self, entry: usize, hash: UnitHash) -> bool {

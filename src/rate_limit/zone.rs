@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use redis::IntoConnectionInfo as _;
 
-use super::directives::RateLimitDirectives;
 use super::table::MIN_ZONE_BYTES;
 use crate::directive::{
     Context, Directive, DirectiveError, Parameter, Place, Takes, Words, parse_integer, parse_size,
@@ -14,6 +13,19 @@ use crate::directive::{
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(50);
 const MAX_NODES: u64 = 10_000;
+
+/// The zones of `http`.
+#[derive(Clone, Debug, Default)]
+pub struct RateLimitZones {
+    zones: Vec<ZonePlan>,
+}
+
+impl RateLimitZones {
+    /// In the order declared; a zone's number is its position.
+    pub fn zones(&self) -> &[ZonePlan] {
+        &self.zones
+    }
+}
 
 /// One `rate_limit_zone`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +101,7 @@ impl ZonePlan {
 pub struct RateLimitZone;
 
 impl Directive for RateLimitZone {
-    type Settings = RateLimitDirectives;
+    type Settings = RateLimitZones;
     const NAME: &'static str = "rate_limit_zone";
     const SYNTAX: &'static str =
         "NAME:SIZE [redis=URL [sync=TIME|0] [timeout=TIME] [on_error=local|allow|deny] [nodes=N]]";

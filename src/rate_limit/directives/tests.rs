@@ -3,14 +3,14 @@ use std::time::Duration;
 
 use super::*;
 use crate::rate_limit::rate::Unit;
-use crate::rate_limit::zone::{OnError, RateLimitZone, StorePlan};
+use crate::rate_limit::zone::{OnError, RateLimitZone, RateLimitZones, StorePlan};
 
 fn at(line: usize) -> Place {
     Place { file: "nginx.conf".into(), line }
 }
 
-fn read<D: Directive<Settings = RateLimitDirectives>>(
-    level: &mut RateLimitDirectives,
+fn read<D: Directive>(
+    level: &mut D::Settings,
     text: &str,
     line: usize,
 ) -> Result<(), DirectiveError> {
@@ -26,8 +26,8 @@ fn level(limits: &[&str]) -> RateLimitDirectives {
     level
 }
 
-fn http(zones: &[&str]) -> RateLimitDirectives {
-    let mut level = RateLimitDirectives::default();
+fn http(zones: &[&str]) -> RateLimitZones {
+    let mut level = RateLimitZones::default();
     for text in zones {
         read::<RateLimitZone>(&mut level, text, 1).unwrap();
     }

@@ -1,7 +1,6 @@
 //! The conversation with Redis, on a thread of its own: callers hand over calls and never wait.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
 };
@@ -10,6 +9,7 @@ use std::time::Duration;
 use redis::{Connection, RedisError, ServerErrorKind, Value};
 
 use super::breaker::Breaker;
+use super::gate::Gate;
 use super::script::{Call, Numbers, Script, read_numbers};
 
 /// The most calls that wait; more mean that the store does not keep up.
@@ -18,6 +18,8 @@ const MAX_QUEUED_CALLS: usize = 16_384;
 const MAX_PIPELINE_CALLS: usize = 256;
 /// How often a silent connection is tried, so that one that the server closed costs no request.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
+/// How far a read timeout may be behind the deadline before it is set again: setting it is a system call.
+const TIMEOUT_SLACK: Duration = Duration::from_millis(5);
 /// How long a connection may take to be made in the background: names, TCP, TLS and AUTH.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -61,31 +63,6 @@ struct Job<T> {
     deadline: Duration,
 }
 
-/// Whether calls are taken, and how many callers are about to hand one over.
-#[derive(Debug, Default)]
-struct Gate {
-    is_up: AtomicBool,
-    entering: AtomicUsize,
-}
-
-impl Gate {
-    /// Runs `enter` while the gate is open; `None` when it is closed.
-    fn pass<R>(&self, enter: impl FnOnce() -> R) -> Option<R> {
-        self.entering.fetch_add(1, Ordering::SeqCst);
-        let entered = self.is_up.load(Ordering::SeqCst).then(enter);
-        self.entering.fetch_sub(1, Ordering::SeqCst);
-        entered
-    }
-
-    /// After this nobody hands over a call: what is queued is all there is, and nothing waits through a probe.
-    fn close(&self) {
-        self.is_up.store(false, Ordering::SeqCst);
-        while self.entering.load(Ordering::SeqCst) > 0 {
-            std::thread::yield_now();
-        }
-    }
-}
-
 /// The callers' side. A worker has one for each store.
 pub struct Client<T> {
     jobs: SyncSender<Job<T>>,
@@ -114,6 +91,7 @@ impl<T> Client<T> {
             clock: config.clock,
             breaker: Breaker::open(),
             connection: None,
+            armed_at: None,
             reported: None,
         };
         Ok((client, runner))
@@ -136,7 +114,7 @@ impl<T> Client<T> {
 
     /// Whether calls are taken.
     pub fn is_up(&self) -> bool {
-        self.gate.is_up.load(Ordering::SeqCst)
+        self.gate.is_open()
     }
 }
 
@@ -149,6 +127,8 @@ pub struct Runner<T> {
     clock: Clock,
     breaker: Breaker,
     connection: Option<Connection>,
+    /// When the connection's read timeout was set; forgotten with each pipeline.
+    armed_at: Option<Duration>,
     reported: Option<bool>,
 }
 
@@ -287,6 +267,7 @@ impl<T> Runner<T> {
 
     fn send(&mut self, packed: &[u8], deadline: Duration) -> redis::RedisResult<()> {
         let left = self.left(deadline)?;
+        self.armed_at = None;
         let connection = self.connection.as_mut().ok_or_else(no_connection)?;
         connection.set_write_timeout(Some(left))?;
         connection.send_packed_command(packed)
@@ -294,9 +275,13 @@ impl<T> Runner<T> {
 
     fn receive(&mut self, deadline: Duration) -> redis::RedisResult<Value> {
         let left = self.left(deadline)?;
+        let now = deadline.saturating_sub(left);
         let connection = self.connection.as_mut().ok_or_else(no_connection)?;
-        connection.set_read_timeout(Some(left))?;
-        connection.recv_response()?.extract_error().map_err(RedisError::from)
+        if self.armed_at.is_none_or(|at| at + TIMEOUT_SLACK <= now) {
+            connection.set_read_timeout(Some(left))?;
+            self.armed_at = Some(now);
+        }
+        connection.recv_response()?.extract_error()
     }
 
     fn left(&self, deadline: Duration) -> redis::RedisResult<Duration> {
@@ -325,7 +310,7 @@ impl<T> Runner<T> {
         match self.probe() {
             Ok(()) => {
                 self.breaker.probed();
-                self.gate.is_up.store(true, Ordering::SeqCst);
+                self.gate.open();
                 self.tell(Event::Up, report);
             }
             Err(error) => self.fail(&error, report),

@@ -9,6 +9,7 @@ mod batch;
 mod breaker;
 mod client;
 mod exact;
+mod gate;
 mod script;
 
 pub use batch::{Batcher, Parcel};
@@ -17,5 +18,6 @@ pub use client::{Client, ClientConfig, Clock, Event, Runner, StoreError};
 pub use exact::{Demand, exact_call, read_exact};
 pub use script::{Call, Numbers};
 
-#[cfg(all(test, feature = "process-tests"))]
+#[cfg(test)]
+#[cfg(feature = "process-tests")]
 mod tests;

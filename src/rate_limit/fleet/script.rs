@@ -10,7 +10,7 @@ use crate::rate_limit::rate::Unit;
 
 /// One of the two scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Script {
+pub(super) enum Script {
     /// Check and charge the rates of one request.
     Exact,
     /// Add what was counted elsewhere.

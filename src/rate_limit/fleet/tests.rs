@@ -1,5 +1,7 @@
 //! Against a real `redis-server`, started here on loopback.
 
+#![expect(clippy::disallowed_methods, reason = "a real server has real time")]
+
 mod failures;
 mod server;
 

@@ -215,7 +215,8 @@ fn keys_beyond_a_full_table_pass_and_those_within_stay_limited() {
     let mut location = Location::new(&words, &[(0, terms(&rates))]);
     let mut untracked = 0;
     for key in 0..4_000_u128 {
-        location.charges[0].key = Fingerprint(key << 64 | key * 0x9e37_79b9_7f4a_7c15 % (1 << 64));
+        location.charges[0].key =
+            Fingerprint((key << 64) | (key * 0x9e37_79b9_7f4a_7c15 % (1 << 64)));
         assert!(location.request(NOW_MS));
         untracked += location.verdict.untracked();
     }
