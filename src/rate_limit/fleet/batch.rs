@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::script::{Call, Script, counter_name};
+use super::script::{Call, Script};
 use crate::rate_limit::key::FleetKey;
 use crate::rate_limit::policy::Standing;
 use crate::rate_limit::rate::Unit;
@@ -119,13 +119,15 @@ impl Batcher {
 }
 
 fn call(zone: &str, deltas: &[(DeltaKey, Delta)]) -> Call {
-    let (mut keys, mut arguments) = (Vec::new(), Vec::new());
-    for (key, delta) in deltas {
-        keys.push(counter_name(zone, key.key, key.unit));
-        arguments.push(key.unit.symbol().to_owned());
-        arguments.push(u8::from(delta.window == WindowKind::Sliding).to_string());
-        arguments.push((key.start_ms / 1_000).to_string());
-        arguments.push(delta.amount.to_string());
+    let mut call = Script::Batch.call(deltas.len(), 4 * deltas.len());
+    for (key, _) in deltas {
+        call.counter(zone, key.key, key.unit);
     }
-    Script::Batch.call(&keys, &arguments)
+    for (key, delta) in deltas {
+        call.word(key.unit.symbol().as_bytes());
+        call.number((delta.window == WindowKind::Sliding).into());
+        call.number(key.start_ms / 1_000);
+        call.number(delta.amount);
+    }
+    call.finish()
 }

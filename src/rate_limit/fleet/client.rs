@@ -238,7 +238,8 @@ impl<T> Runner<T> {
                 }
             }
         }
-        let packed: Vec<u8> = jobs.iter().flat_map(|job| &job.call.packed).copied().collect();
+        let calls: Vec<&[u8]> = jobs.iter().map(|job| job.call.packed.as_slice()).collect();
+        let packed = calls.concat();
         let mut broken = self.send(&packed, deadline).err();
         let mut answers = Vec::with_capacity(jobs.len());
         for _ in jobs {

@@ -1,6 +1,6 @@
 //! Exact counting: one script call for everything that a request checks and charges in one store.
 
-use super::script::{Call, Script, counter_name};
+use super::script::{Call, Script};
 use crate::rate_limit::key::FleetKey;
 use crate::rate_limit::policy::{Counting, Terms, Verdict};
 use crate::rate_limit::window::{Count, Window, WindowKind};
@@ -17,21 +17,25 @@ pub struct Demand<'a> {
 /// The call that checks and charges all demands of a request by the rules of
 /// [`check_and_charge`](crate::rate_limit::policy::check_and_charge), with Redis's own clock.
 pub fn exact_call(zone: &str, demands: &[Demand<'_>]) -> Call {
-    let (mut keys, mut arguments) = (Vec::new(), Vec::new());
+    let counters = demands.iter().map(|demand| demand.terms.rates.len()).sum();
+    let mut call = Script::Exact.call(counters, 5 * demands.len() + 2 * counters);
     for Demand { key, terms } in demands {
-        let flag = |set: bool| u8::from(set).to_string();
-        arguments.push(terms.rates.len().to_string());
-        arguments.push(terms.cost.to_string());
-        arguments.push(flag(terms.counting == Counting::All));
-        arguments.push(flag(terms.dry_run));
-        arguments.push(flag(terms.window == WindowKind::Sliding));
         for rate in terms.rates {
-            keys.push(counter_name(zone, *key, rate.unit));
-            arguments.push(rate.limit.to_string());
-            arguments.push(rate.unit.symbol().to_owned());
+            call.counter(zone, *key, rate.unit);
         }
     }
-    Script::Exact.call(&keys, &arguments)
+    for Demand { terms, .. } in demands {
+        call.number(terms.rates.len() as u64);
+        call.number(terms.cost);
+        call.number((terms.counting == Counting::All).into());
+        call.number(terms.dry_run.into());
+        call.number((terms.window == WindowKind::Sliding).into());
+        for rate in terms.rates {
+            call.number(rate.limit);
+            call.word(rate.unit.symbol().as_bytes());
+        }
+    }
+    call.finish()
 }
 
 /// Reads the answer to [`exact_call`] into a verdict; `false` when it has not the right shape.

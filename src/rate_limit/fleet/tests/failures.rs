@@ -153,7 +153,7 @@ fn users_passwords_and_databases_are_used_and_a_changed_password_is_survived() {
 fn another_value_under_a_counter_s_name_fails_that_call_alone() {
     let server = Server::start(&[]);
     let conversation = Conversation::patient(&server);
-    let name = script::counter_name("z", key(9), Unit::Year);
+    let name = counter_name(key(9), Unit::Year);
     let () = server.connection().lpush(&name, "x").unwrap();
     assert!(matches!(conversation.ask(call()), Err(StoreError::Refused(_))));
     let list = rates("5r/y");
