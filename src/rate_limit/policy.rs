@@ -185,6 +185,24 @@ impl Verdict {
         }
     }
 
+    /// Adds a demand's cost to one of its rates, once for a counter that an earlier demand shares.
+    fn settle(&mut self, index: usize, cost: u64, is_same: impl Fn(usize) -> bool) {
+        let (earlier, rest) = self.standings.split_at_mut(index);
+        let Some(standing) = rest.first_mut() else { return };
+        let unit = standing.rate.unit;
+        let shared = earlier
+            .iter()
+            .rev()
+            .find(|other| other.spent > 0 && other.rate.unit == unit && is_same(other.charge));
+        let already = shared.map_or(0, |other| {
+            standing.count = other.count;
+            other.spent
+        });
+        let added = cost.saturating_sub(already);
+        (standing.spent, standing.added) = (already + added, added);
+        standing.count.current = standing.count.current.saturating_add(added);
+    }
+
     /// Brings remaining and reset up to date with what was spent.
     fn finish(&mut self, now_ms: u64, terms_of: impl Fn(usize) -> Option<(WindowKind, u64)>) {
         for standing in &mut self.standings {
@@ -200,36 +218,40 @@ impl Verdict {
 
     /// The verdict on counters that another store has judged and charged by the same rules.
     ///
-    /// `counts` has the state of every rate, in the order of `terms`, before the request, and whether the request fitted in.
-    pub fn from_store(
+    /// `demands` are keys and terms; `counts` has the state of every rate, in their order, before the request, and whether
+    /// the request fitted in.
+    pub fn from_store<'a, K: PartialEq>(
         &mut self,
-        terms: &[Terms<'_>],
+        demands: impl Iterator<Item = (K, Terms<'a>)> + Clone,
         counts: impl IntoIterator<Item = (Count, bool)>,
         now_ms: u64,
     ) {
         self.clear();
         let mut counts = counts.into_iter();
-        for (charge, terms) in terms.iter().enumerate() {
+        for (number, (_, terms)) in demands.clone().enumerate() {
             for rate in terms.rates {
-                let Some((count, passes)) = counts.next() else {
-                    continue;
-                };
-                self.push(charge, terms, *rate, count, None, now_ms);
+                let Some((count, passes)) = counts.next() else { continue };
+                self.push(number, &terms, *rate, count, None, now_ms);
                 if let Some(standing) = self.standings.last_mut() {
                     standing.passes = passes;
                 }
             }
         }
         self.judge();
-        for (charge, terms) in terms.iter().enumerate() {
-            if terms.cost > 0 && self.spends(charge, terms) {
-                for standing in self.standings.iter_mut().filter(|s| s.charge == charge) {
-                    (standing.spent, standing.added) = (terms.cost, terms.cost);
-                    standing.count.current = standing.count.current.saturating_add(terms.cost);
+        for (number, (key, terms)) in demands.clone().enumerate() {
+            if terms.cost == 0 || !self.spends(number, &terms) {
+                continue;
+            }
+            let is_same = |other| demands.clone().nth(other).is_some_and(|(other, _)| other == key);
+            for index in 0..self.standings.len() {
+                if self.standings.get(index).is_some_and(|standing| standing.charge == number) {
+                    self.settle(index, terms.cost, is_same);
                 }
             }
         }
-        self.finish(now_ms, |charge| terms.get(charge).map(|terms| (terms.window, terms.cost)));
+        self.finish(now_ms, |number| {
+            demands.clone().nth(number).map(|(_, terms)| (terms.window, terms.cost))
+        });
     }
 }
 
@@ -270,31 +292,21 @@ fn spend(charges: &[Charge<'_>], known: bool, now_ms: u64, verdict: &mut Verdict
             continue;
         }
         for index in 0..verdict.standings.len() {
-            let (earlier, rest) = verdict.standings.split_at_mut(index);
-            let Some((standing, _)) = rest.split_first_mut() else {
-                continue;
-            };
+            let Some(standing) = verdict.standings.get(index) else { continue };
             if standing.charge != number || standing.slot.is_some() != known {
                 continue;
             }
-            let unit = standing.rate.unit;
-            let shared = earlier.iter().rev().find(|other| {
-                other.spent > 0 && other.rate.unit == unit && is_same(charges, other.charge, charge)
-            });
-            let already = shared.map_or(0, |other| {
-                standing.count = other.count;
-                other.spent
-            });
-            let extra = charge.terms.cost.saturating_sub(already);
-            (standing.spent, standing.added) = (already + extra, extra);
-            standing.count.current = standing.count.current.saturating_add(extra);
+            let (slot, unit) = (standing.slot, standing.rate.unit);
             let Charge { table, key, terms } = charge;
-            let slot = standing.slot.filter(|_| known).or_else(|| {
+            verdict.settle(index, terms.cost, |other| is_same(charges, other, charge));
+            let slot = slot.or_else(|| {
                 table.find(*key, unit, now_ms).0.or_else(|| table.insert(*key, unit, now_ms))
             });
-            match slot {
-                Some(slot) => table.write(slot, unit, terms.window, standing.count),
-                None => verdict.untracked += 1,
+            match (slot, verdict.standings.get(index)) {
+                (Some(slot), Some(standing)) => {
+                    table.write(slot, unit, terms.window, standing.count);
+                }
+                _ => verdict.untracked += 1,
             }
         }
     }

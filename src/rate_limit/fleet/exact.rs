@@ -38,10 +38,10 @@ pub fn exact_call(zone: &str, demands: &[Demand<'_>]) -> Call {
     call.finish()
 }
 
-/// Reads the answer to [`exact_call`] into a verdict; `false` when it has not the right shape.
+/// Reads the answer to [`exact_call`] with the same demands into a verdict; `false` when it has not the right shape.
 #[must_use]
-pub fn read_exact(numbers: &[i64], terms: &[Terms<'_>], verdict: &mut Verdict) -> bool {
-    let units = terms.iter().flat_map(|terms| terms.rates).map(|rate| rate.unit);
+pub fn read_exact(numbers: &[i64], demands: &[Demand<'_>], verdict: &mut Verdict) -> bool {
+    let units = demands.iter().flat_map(|demand| demand.terms.rates).map(|rate| rate.unit);
     let Some((now_ms, numbers)) = numbers.split_first() else { return false };
     let (states, []) = numbers.as_chunks::<4>() else { return false };
     if states.len() != units.clone().count() {
@@ -53,6 +53,7 @@ pub fn read_exact(numbers: &[i64], terms: &[Terms<'_>], verdict: &mut Verdict) -
         let count = Count { window, current: number(*current), previous: number(*previous) };
         (count, *passes == 1)
     });
-    verdict.from_store(terms, counts, number(*now_ms));
+    let demands = demands.iter().map(|demand| (demand.key, demand.terms));
+    verdict.from_store(demands, counts, number(*now_ms));
     true
 }
