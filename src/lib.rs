@@ -22,6 +22,7 @@ pub mod lambda;
 pub mod method;
 pub mod path;
 pub mod pipeline;
+pub mod rate_limit;
 pub mod request;
 
 #[allow(unsafe_code)]
