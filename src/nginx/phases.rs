@@ -4,7 +4,7 @@ use super::authenticate;
 use super::guard::{guard, guard_request};
 use super::request::Request;
 use super::respond;
-use super::{context, method as blocks};
+use super::{context, log, method as blocks};
 use crate::decision::{Decision, Refusal};
 use crate::pipeline::{Phase, Step, steps};
 use crate::request::RequestHead;
@@ -185,6 +185,16 @@ fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
     if context.record.settle(request.conf().plan.pipeline.mode, &refusal) {
         return Some(respond::refuse(request, context, refusal));
     }
+    log::write(
+        request.log(),
+        log::Level::Notice,
+        format_args!(
+            "{}: would refuse, status={}, reason={}",
+            refusal.policy.as_str(),
+            refusal.status,
+            refusal.reason.as_str()
+        ),
+    );
     None
 }
 
