@@ -4,9 +4,9 @@ use super::authenticate;
 use super::guard::{guard, guard_request};
 use super::request::Request;
 use super::respond;
-use super::{context, log, method as blocks};
+use super::{context, limit, log, method as blocks};
 use crate::decision::{Decision, Refusal};
-use crate::pipeline::{Phase, Step, steps};
+use crate::pipeline::{Mode, Phase, Step, steps};
 use crate::request::RequestHead;
 use crate::{method, path};
 use nginx_sys::{
@@ -176,14 +176,11 @@ pub(super) enum Judged {
     Failed,
 }
 
-/// The status that carries the refusal out; `None` when it is only observed.
-fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
+/// Notes a refusal that is not carried out.
+pub(super) fn observe(request: Request<'_>, refusal: &Refusal) {
     // SAFETY: live; no other reference to the context is held here.
-    let Some(context) = (unsafe { context::get_or_create(request.raw()) }) else {
-        return Some(INTERNAL_SERVER_ERROR);
-    };
-    if context.record.settle(request.conf().plan.pipeline.mode, &refusal) {
-        return Some(respond::refuse(request, context, refusal));
+    if let Some(context) = unsafe { context::get_or_create(request.raw()) } {
+        context.record.settle(Mode::Observe, refusal);
     }
     log::write(
         request.log(),
@@ -195,6 +192,18 @@ fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
             refusal.reason.as_str()
         ),
     );
+}
+
+/// The status that carries the refusal out; `None` when it is only observed.
+fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
+    // SAFETY: live; no other reference to the context is held here.
+    let Some(context) = (unsafe { context::get_or_create(request.raw()) }) else {
+        return Some(INTERNAL_SERVER_ERROR);
+    };
+    if context.record.settle(request.conf().plan.pipeline.mode, &refusal) {
+        return Some(respond::refuse(request, context, refusal));
+    }
+    observe(request, &refusal);
     None
 }
 
@@ -219,9 +228,11 @@ fn evaluate(step: Step, request: Request<'_>) -> Judged {
             }
             _ => Decision::Continue,
         },
-        Step::CorsPreflight | Step::RateLimit | Step::ValidateHead | Step::ValidateBody => {
-            Decision::Continue
-        }
+        Step::RateLimit => match (&plan.rate_limit, &request.conf().limits) {
+            (Some(plan), Some(location)) => return limit::rate_limit(request, plan, location),
+            _ => Decision::Continue,
+        },
+        Step::CorsPreflight | Step::ValidateHead | Step::ValidateBody => Decision::Continue,
     };
     Judged::Decided(decision)
 }

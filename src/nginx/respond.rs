@@ -4,7 +4,7 @@
 //! error_pages.rs then writes the body that is remembered here.
 
 use super::context::RequestContext;
-use super::request::Request;
+use super::request::{Request, lines};
 use super::{log, memory};
 use crate::decision::Refusal;
 use crate::pipeline::ErrorBody;
@@ -41,6 +41,28 @@ pub(super) fn error_body(request: Request<'_>, status: u16, refusal: Option<&Ref
     let request_id = String::from_utf8_lossy(request.variable("request_id"));
     let body = ErrorBody { status, request_id: &request_id, refusal };
     body.write(request.conf().plan.pipeline.errors)
+}
+
+/// Sets a header of ours to a number, in place of the one that an earlier location of the request has set; `None` when
+/// memory is short.
+pub(super) fn set_number(
+    request: NonNull<ngx_http_request_t>,
+    name: &'static str,
+    number: u64,
+) -> Option<()> {
+    let text = number.to_string();
+    // SAFETY: the request is live; nobody else has its headers now.
+    unsafe {
+        let raw = request.as_ptr();
+        let ours = lines(&(*raw).headers_out.headers.part)
+            .find(|line| std::ptr::eq(line.key.data, name.as_ptr()) && line.hash != 0)
+            .map(|line| std::ptr::from_ref(line).cast_mut());
+        if let Some(line) = ours {
+            (*line).value = memory::copy((*raw).pool, text.as_bytes())?;
+            return Some(());
+        }
+    }
+    add_header(request, name, text.as_bytes()).map(|_| ())
 }
 
 /// Adds a line to the response's headers; `None` when memory is short.

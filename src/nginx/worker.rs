@@ -77,7 +77,15 @@ unsafe extern "C" fn run_jobs(event: *mut ngx_event_t) {
 
 /// Has the event loop run `job` soon.
 pub(super) fn post(job: impl FnOnce() + Send + 'static) {
-    JOBS.lock().push(Box::new(job));
+    let is_awake = {
+        let mut jobs = JOBS.lock();
+        jobs.push(Box::new(job));
+        jobs.len() > 1
+    };
+    if is_awake {
+        // Whoever pushed the first of them wakes the loop, or has done so.
+        return;
+    }
     let one = 1_u64;
     // SAFETY: eight bytes of a live integer; a full counter still wakes the loop.
     unsafe {

@@ -7,7 +7,7 @@ use super::plan::{Cost, LimitPlan, MAX_COST, RateLimitPlan};
 use super::policy::Counting;
 use super::rate::Rate;
 use super::window::WindowKind;
-use super::zone::{Sync, ZonePlan};
+use super::zone::ZonePlan;
 use crate::directive::{
     Context, Directive, DirectiveError, Parameter, Place, Takes, Words, parse_integer,
 };
@@ -72,16 +72,12 @@ impl RateLimitDirectives {
             let zone = ZonePlan::find(zones, &limit.zone, &limit.place)?;
             limits.push(limit.compile(ordinal, zone, zones));
         }
-        let is_exact = |limit: &LimitPlan| {
-            let store = zones.get(limit.zone).and_then(|zone| zone.store.as_ref());
-            store.is_some_and(|store| store.sync == Sync::Exact)
-        };
         let message = match &self.message {
             Some(message) => Cow::Owned(message.clone()),
             None => Cow::Borrowed("API rate limit exceeded"),
         };
         let (status, headers) = (self.status.unwrap_or(429), self.headers.unwrap_or(true));
-        Ok(Some(RateLimitPlan::new(limits, is_exact, status, message, headers)))
+        Ok(Some(RateLimitPlan::new(limits, zones, status, message, headers)))
     }
 }
 
@@ -95,13 +91,12 @@ impl Limit {
             }
         };
         let store = zones.get(zone).and_then(|zone| zone.store.as_ref());
-        let nodes = store.map_or(1, |store| store.nodes.max(1));
-        let share = |rate: &Rate| Rate { limit: (rate.limit / nodes).max(1), ..*rate };
+        let nodes = store.map_or(1, |store| store.nodes);
         LimitPlan {
             zone,
             counter,
             key: self.key.clone(),
-            local_rates: self.rates.iter().map(share).collect(),
+            local_rates: self.rates.iter().map(|rate| rate.share(nodes)).collect(),
             rates: self.rates.clone(),
             window: self.window,
             cost: self.cost.clone(),

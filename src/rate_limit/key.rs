@@ -48,6 +48,8 @@ pub enum KeyTemplate {
     Credential,
     /// The client's address.
     Ip,
+    /// The client's network, for what guesses from many addresses: no `by=` spells it.
+    Network,
     /// Nothing: one counter for all requests.
     Service,
     /// The request's path.
@@ -119,6 +121,7 @@ impl<'a> Key<'a> {
             KeyTemplate::Consumer => facts.consumer.filter(present).map(Self::Consumer),
             KeyTemplate::Credential => facts.credential.filter(present).map(Self::Credential),
             KeyTemplate::Ip => None,
+            KeyTemplate::Network => Some(Self::network(facts.address)),
             KeyTemplate::Service => Some(Self::Service),
             KeyTemplate::Path => Some(Self::Path(facts.path)),
             KeyTemplate::Header(name) => head.header_values(name).find(present).map(Self::Header),

@@ -6,6 +6,7 @@ use super::key::{CounterId, KeyTemplate};
 use super::policy::{Counting, Terms, Verdict};
 use super::rate::Rate;
 use super::window::WindowKind;
+use super::zone::{Sync, ZonePlan};
 use crate::decision::{Policy, Reason, Refusal};
 
 /// The largest cost of a request.
@@ -89,11 +90,15 @@ impl LimitPlan {
 impl RateLimitPlan {
     pub(super) fn new(
         limits: Vec<LimitPlan>,
-        is_exact: impl Fn(&LimitPlan) -> bool,
+        zones: &[ZonePlan],
         status: u16,
         message: Cow<'static, str>,
         headers: bool,
     ) -> Self {
+        let is_exact = |limit: &LimitPlan| {
+            let store = zones.get(limit.zone).and_then(|zone| zone.store.as_ref());
+            store.is_some_and(|store| store.sync == Sync::Exact)
+        };
         let (mut local, mut exact) = (Vec::new(), Vec::<(usize, Vec<usize>)>::new());
         for (position, limit) in limits.iter().enumerate() {
             if !is_exact(limit) {
@@ -106,6 +111,31 @@ impl RateLimitPlan {
             }
         }
         Self { limits, local, exact, headers, status, message }
+    }
+
+    /// The plan of limits on failed authentications: one of each rate, counted for the client's network.
+    pub fn of_failures(limits: &[(Rate, usize, CounterId)], zones: &[ZonePlan]) -> Self {
+        let limit = |(rate, zone, counter): &(Rate, usize, CounterId)| {
+            let store = zones.get(*zone).and_then(|zone| zone.store.as_ref());
+            LimitPlan {
+                zone: *zone,
+                counter: *counter,
+                key: KeyTemplate::Network,
+                rates: vec![*rate],
+                local_rates: vec![rate.share(store.map_or(1, |store| store.nodes))],
+                window: WindowKind::Fixed,
+                cost: Cost::Fixed(1),
+                counting: Counting::Allowed,
+                dry_run: false,
+            }
+        };
+        let limits = limits.iter().map(limit).collect();
+        Self::new(limits, zones, 429, Cow::Borrowed(""), false)
+    }
+
+    /// What a `dry_run` directive would have said.
+    pub fn dry_refusal(&self) -> Refusal {
+        Refusal::new(Policy::RateLimit, Reason::Limit, self.status, self.message.clone())
     }
 
     /// The refusal that a verdict means, with its `Retry-After`; `None` when the request may go on.

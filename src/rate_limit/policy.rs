@@ -138,7 +138,16 @@ impl Verdict {
         standing.reset_s()
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Adds what another store has said of the same request; demands keep the numbers they have there.
+    pub fn absorb(&mut self, other: &Self) {
+        self.standings.extend_from_slice(&other.standings);
+        self.refused |= other.refused;
+        self.would_refuse |= other.would_refuse;
+        self.untracked += other.untracked;
+    }
+
+    /// Forgets everything, for the next request.
+    pub fn clear(&mut self) {
         self.standings.clear();
         (self.refused, self.would_refuse, self.untracked) = (false, false, 0);
     }

@@ -80,6 +80,11 @@ impl Rate {
         let limit = parse_integer(limit).filter(|limit| (1..=MAX_LIMIT).contains(limit))?;
         Some(Self { limit, unit: Unit::parse(unit)? })
     }
+
+    /// One host's share when so many have the rate together; at least 1.
+    pub fn share(self, nodes: u64) -> Self {
+        Self { limit: (self.limit / nodes.max(1)).max(1), ..self }
+    }
 }
 
 #[cfg(test)]
