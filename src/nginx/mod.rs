@@ -17,6 +17,7 @@ mod error_pages;
 #[cfg(feature = "fault-injection")]
 mod fault;
 mod guard;
+mod limit;
 mod log;
 mod main_conf;
 mod mask;
@@ -28,6 +29,7 @@ mod request;
 mod respond;
 mod response_headers;
 mod response_json;
+mod scope;
 mod sets;
 mod shared;
 mod upstream;

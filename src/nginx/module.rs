@@ -8,8 +8,8 @@ use super::{
     conf, error_pages, main_conf, method, phases, response_headers, response_json, variables,
 };
 use nginx_sys::{
-    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t,
-    ngx_http_module, ngx_http_module_t, ngx_int_t, ngx_module_t,
+    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
+    ngx_module_t,
 };
 use std::ffi::c_char;
 use std::ptr::{addr_of, addr_of_mut, null};
@@ -97,20 +97,26 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         // SAFETY: the worker's cycle; its http context is null without an `http` block.
         unsafe {
             let status = worker::open_mailbox(cycle);
-            let http = *(*cycle).conf_ctx.add(ngx_http_module.index);
-            let http = http.cast::<ngx_http_conf_ctx_t>();
-            if status != NGX_OK as ngx_int_t || http.is_null() {
+            if status != NGX_OK as ngx_int_t {
                 return status;
             }
-            let main = *(*http).main_conf.add(ngx_http_apigate_module.ctx_index);
-            (*main.cast::<MainConf>()).start();
+            if let Some(main) = MainConf::of_cycle(&*cycle) {
+                main.start();
+            }
         }
         NGX_OK as ngx_int_t
     })
 }
 
-unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
-    guard("worker's end", (), worker::let_threads_be_cut);
+unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
+    guard("worker's end", (), || {
+        // SAFETY: the worker's cycle, whose configuration is there still.
+        if let Some(main) = unsafe { MainConf::of_cycle(&*cycle) } {
+            main.stop();
+            worker::finish_work();
+        }
+        worker::let_threads_be_cut();
+    });
 }
 
 /// The filter that is registered last runs first.
