@@ -29,6 +29,10 @@ pub struct Entry<Level> {
     pub takes: Takes,
     /// True when the directive makes us the location's content handler.
     pub handles: bool,
+    /// The reference's syntax line, without the name.
+    pub syntax: &'static str,
+    /// The reference's default, empty when there is none.
+    pub default: &'static str,
     /// Reads the words into the level.
     pub parse: fn(&Words<'_>, &mut Level) -> Result<(), DirectiveError>,
 }
@@ -47,6 +51,8 @@ macro_rules! entries {
             context: <$directive as Directive>::CONTEXT,
             takes: <$directive as Directive>::TAKES,
             handles: <$directive as Directive>::HANDLES,
+            syntax: <$directive as Directive>::SYNTAX,
+            default: <$directive as Directive>::DEFAULT,
             parse: |words, level| <$directive as Directive>::parse(words, &mut level.$field),
         }),*]
     };
@@ -105,6 +111,8 @@ pub const CONSUMERS: &Entry<MainDirectives> = &Entry {
     context: Context::HTTP,
     takes: Takes::One,
     handles: false,
+    syntax: "NAME { ... }",
+    default: "",
     parse: |words, main| {
         main.consumers.push(ConsumersBlock::new(words.first()?, words.place().clone())?);
         Ok(())
@@ -259,3 +267,6 @@ impl LocationDirectives {
         })
     }
 }
+
+#[cfg(test)]
+mod reference_tests;
