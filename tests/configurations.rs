@@ -1,4 +1,4 @@
-//! The configurations in nginx-conf/, each of them run and asked: what they say they do, they do.
+//! The configurations in nginx-conf/ and docker/, each of them run and asked: what they say they do, they do.
 //!
 //! What stands in them for a place in the world (ports, paths, addresses) is replaced; every
 //! replacement must find its text.
@@ -10,7 +10,7 @@ use harness::http::{Request, Response};
 use harness::wait::PATIENCE;
 use harness::{AwsDouble, Flavour, Nginx, NginxBuilder, Outcome, until};
 
-harness::scenarios![lambda, ec2, demo, every_configuration_is_run];
+harness::scenarios![lambda, ec2, demo, docker, every_configuration_is_run];
 
 const TESTED: [&str; 3] = ["demo.conf", "ec2.conf", "lambda.conf"];
 
@@ -18,7 +18,7 @@ fn folder() -> PathBuf {
     project_root().join("nginx-conf")
 }
 
-/// The file's text with the replacements made.
+/// The file's text with the replacements made. The name is relative to nginx-conf/.
 fn configuration(name: &str, replacements: &[(&str, &str)]) -> Outcome<String> {
     let mut text = std::fs::read_to_string(folder().join(name))?;
     for (from, to) in replacements {
@@ -181,6 +181,28 @@ fn demo(flavour: Flavour) -> Outcome {
     expect(&invoke(&nginx, &alice("/dev/api1/hello"))?, 200, "hello from Flask")?;
     expect(&nginx.request(&alice("/dev/api2/a"))?, 200, r#"["X-Consumer-Username","alice"]"#)?;
     expect(&nginx.get("/dev/configurator/a")?, 200, "<title>Configurator</title>")?;
+    nginx.stop()
+}
+
+fn docker(flavour: Flavour) -> Outcome {
+    let aws = AwsDouble::start()?;
+    let builder = Nginx::builder(flavour)?;
+    let module = format!("load_module {};", flavour.module().display());
+    let listen = format!("listen 127.0.0.1:{};", builder.port()?);
+    let text = configuration(
+        "../docker/nginx.conf",
+        &[
+            ("load_module modules/ngx_http_apigate_module.so;", &module),
+            ("listen 80;", &listen),
+            ("127.0.0.1:9002", aws.address("lambda_http")?),
+            ("127.0.0.1:9003", aws.address("alb")?),
+        ],
+    )?;
+    let nginx = start(builder, &text, &aws)?;
+    let request = |target: &str| Request::get(target).header("X-API-Key", "change-me");
+    expect(&nginx.get("/dev/api1/hello")?, 401, "No API key found in request")?;
+    expect(&invoke(&nginx, &request("/dev/api1/hello"))?, 200, "hello from Flask")?;
+    expect(&nginx.request(&request("/dev/api2/a"))?, 200, r#""uri":"/dev/api2/a""#)?;
     nginx.stop()
 }
 
