@@ -19,7 +19,14 @@ static CONTENT_TYPE: LazyLock<Option<HeaderName>> =
     LazyLock::new(|| HeaderName::parse("content-type"));
 
 /// Takes identity headers of clients off; a request that has none is only looked at.
+///
+/// Once somebody was asked for, what there is is ours: after an internal redirect it stays.
 pub(super) fn strip_identity(request: Request<'_>) -> Option<()> {
+    // SAFETY: live; no other reference to the context is held here.
+    let context = unsafe { context::get(request.raw()) };
+    if context.is_some_and(|context| context.authenticated.is_some()) {
+        return Some(());
+    }
     if request.headers().any(|header| is_identity_header(header.lowercase_name)) {
         edit::remove_headers(request, |header| is_identity_header(header.lowercase_name))?;
     }
