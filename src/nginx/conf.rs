@@ -4,15 +4,23 @@ use super::guard::guard;
 use super::main_conf::MainConf;
 use super::method::Blocks;
 use super::upstream::LambdaLocation;
-use super::{log, memory};
+use super::{log, mask, memory};
 use crate::config::{LocationDirectives, LocationPlan};
 use crate::directive::DirectiveError;
+use crate::key_auth::ArgumentName;
 use nginx_sys::{
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_module,
     ngx_http_handler_pt,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use std::ffi::{c_char, c_void};
+
+/// What a server holds.
+#[derive(Debug, Default)]
+pub(super) struct ServerConf {
+    /// Names of arguments that hold keys in any of its locations.
+    pub(super) masked: Vec<ArgumentName>,
+}
 
 /// One level: `http`, a server, a location, an `if` or `method` block.
 #[derive(Debug, Default)]
@@ -92,6 +100,10 @@ impl LocationConf {
             self.plan.in_force |= outer.plan.in_force;
             self.plan.owns_errors |= outer.plan.owns_errors;
         }
+        if let Some(plan) = &self.plan.key_auth {
+            // SAFETY: the caller's.
+            unsafe { mask::collect(cf, main, plan.query_names()) };
+        }
         if let Some((plan, aws)) = &self.plan.lambda {
             // SAFETY: the caller's.
             self.lambda = Some(Box::new(unsafe { LambdaLocation::build(cf, main, plan, aws) }?));
@@ -110,6 +122,12 @@ pub(super) unsafe fn create<T: Default>(cf: *mut ngx_conf_t) -> *mut c_void {
         let made = unsafe { memory::place((*cf).pool, T::default()) };
         made.map_or(std::ptr::null_mut(), |made| made.as_ptr().cast())
     })
+}
+
+/// create_srv_conf
+pub(super) unsafe extern "C" fn create_server(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: called by nginx with a live cf.
+    unsafe { create::<ServerConf>(cf) }
 }
 
 /// create_loc_conf

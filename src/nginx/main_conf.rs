@@ -15,6 +15,7 @@ use crate::aws::Environment;
 use crate::aws::source::CredentialSource;
 use crate::config::{MainDirectives, MainPlan};
 use crate::directive::DirectiveError;
+use crate::key_auth::ArgumentName;
 use crate::lambda::LambdaPlan;
 use nginx_sys::{ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_upstream_srv_conf_t, ngx_ssl_t};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
@@ -36,6 +37,8 @@ pub(super) struct MainConf {
     pub(super) directives: MainDirectives,
     /// The levels (all modules') of locations that have `method` blocks.
     pub(super) with_blocks: Vec<*mut *mut c_void>,
+    /// Names of arguments that hold keys in any server.
+    pub(super) masked: Vec<ArgumentName>,
     /// Compiled when all of `http` is read.
     pub(super) plan: MainPlan,
     /// The consumer sets in force, by number.

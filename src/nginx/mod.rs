@@ -17,6 +17,7 @@ mod error_pages;
 mod guard;
 mod log;
 mod main_conf;
+mod mask;
 mod memory;
 mod method;
 mod module;

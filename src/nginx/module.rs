@@ -38,6 +38,7 @@ static MAIN_CONTEXT: ngx_http_module_t = ngx_http_module_t {
     postconfiguration: Some(postconfiguration),
     create_main_conf: Some(main_conf::create_main),
     init_main_conf: Some(main_conf::init_main),
+    create_srv_conf: Some(conf::create_server),
     create_loc_conf: Some(conf::create_location),
     merge_loc_conf: Some(conf::merge_location),
     ..EMPTY_CONTEXT

@@ -4,7 +4,7 @@ use super::authenticate;
 use super::guard::{guard, guard_request};
 use super::request::Request;
 use super::respond;
-use super::{context, log, method as blocks};
+use super::{context, log, mask, method as blocks};
 use crate::decision::{Decision, Refusal};
 use crate::pipeline::{Phase, Step, steps};
 use crate::request::RequestHead;
@@ -12,9 +12,10 @@ use crate::{method, path};
 use nginx_sys::{
     NGX_DECLINED, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_array_push, ngx_array_t,
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
-    ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_ACCESS_PHASE,
-    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE,
-    ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE, ngx_http_request_t, ngx_int_t,
+    ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_ACCESS_PHASE, ngx_http_phases_NGX_HTTP_LOG_PHASE,
+    ngx_http_phases_NGX_HTTP_POST_READ_PHASE, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
+    ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE,
+    ngx_http_request_t, ngx_int_t,
 };
 
 const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
@@ -53,6 +54,16 @@ pub(super) unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
                     let precontent =
                         &mut phases[ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize].handlers;
                     push_last(precontent, precontent_phase)
+                })
+                .and_then(|()| {
+                    let post_read =
+                        &mut phases[ngx_http_phases_NGX_HTTP_POST_READ_PHASE as usize].handlers;
+                    push_last(post_read, mask::post_read_phase)
+                })
+                .and_then(|()| {
+                    // the log phase alone runs from the first to the last
+                    let log = &mut phases[ngx_http_phases_NGX_HTTP_LOG_PHASE as usize].handlers;
+                    push_first(log, mask::log_phase)
                 })
         };
         done.map_or(ERROR, |()| NGX_OK as ngx_int_t)
