@@ -7,7 +7,7 @@
 use super::conf::create;
 use super::credentials::{self, CredentialCell};
 use super::guard::guard;
-use super::sets::ConsumerSetCell;
+use super::sets::{self, ConsumerSetCell};
 use super::shared::Zone;
 use super::upstream::{Endpoint, Reach, Settings, create_context, find_upstream};
 use super::{log, upstream, worker};
@@ -20,7 +20,7 @@ use crate::lambda::LambdaPlan;
 use nginx_sys::{ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_upstream_srv_conf_t, ngx_ssl_t};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use std::ffi::{c_char, c_void};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -47,6 +47,7 @@ pub(super) struct MainConf {
     tls_contexts: Vec<(Option<PathBuf>, *mut ngx_ssl_t)>,
     credentials: Vec<(Arc<CredentialSource>, Rc<CredentialCell>)>,
     credentials_zone: Option<Zone>,
+    sets_zone: Option<Zone>,
 }
 
 impl MainConf {
@@ -167,10 +168,16 @@ impl MainConf {
         Ok(cell)
     }
 
+    /// The files that workers watch.
+    pub(super) fn watched_files(&self) -> impl Iterator<Item = &Path> {
+        let files = self.plan.sets.iter().flat_map(|set| set.plan.files());
+        files.filter(|file| file.watch.is_some()).map(|file| &*file.path)
+    }
+
     /// Starts what a worker does beside requests.
     pub(super) fn start(&self) {
         for (cell, plan) in self.sets.iter().zip(&self.plan.sets) {
-            cell.start(plan);
+            cell.start(plan, self.sets_zone);
         }
         for (_, cell) in &self.credentials {
             cell.start();
@@ -222,7 +229,12 @@ pub(super) unsafe extern "C" fn init_main(cf: *mut ngx_conf_t, conf: *mut c_void
         }
         main.sets = main.plan.sets.iter().map(ConsumerSetCell::new).collect();
         // SAFETY: nginx makes zones after it has read the configuration.
-        main.credentials_zone = unsafe { credentials::declare_zone(cf) };
+        unsafe {
+            main.credentials_zone = credentials::declare_zone(cf);
+            if main.plan.sets.iter().any(|set| set.plan.is_watched()) {
+                main.sets_zone = sets::declare_zone(cf);
+            }
+        }
         NGX_CONF_OK
     })
 }

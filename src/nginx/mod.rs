@@ -22,6 +22,7 @@ mod memory;
 mod method;
 mod module;
 mod phases;
+mod readable;
 mod request;
 mod respond;
 mod sets;

@@ -3,6 +3,7 @@
 use super::commands::COMMANDS;
 use super::guard::guard;
 use super::main_conf::MainConf;
+use super::readable::User;
 use super::worker;
 use super::{conf, error_pages, main_conf, method, phases, variables};
 use nginx_sys::{
@@ -19,6 +20,7 @@ pub static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(MAIN_CONTEXT).cast_mut().cast(),
     commands: addr_of_mut!(COMMANDS).cast(),
     type_: NGX_HTTP_MODULE as _,
+    init_module: Some(init_module),
     init_process: Some(init_process),
     exit_process: Some(exit_process),
     ..ngx_module_t::default()
@@ -73,23 +75,47 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     }
 }
 
+/// Called when a configuration is taken, by `nginx -t` too.
+unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    guard("configuration", NGX_ERROR as ngx_int_t, || {
+        // SAFETY: nginx hands a cycle whose configuration is read; nobody else has the main conf now.
+        unsafe {
+            if let (Some(main), Some(user)) = (main_conf(cycle), User::of_workers(cycle)) {
+                main.watched_files().for_each(|file| user.warn_of(file));
+            }
+        }
+        NGX_OK as ngx_int_t
+    })
+}
+
+/// What `http` alone holds; `None` without an `http` block.
+///
+/// # Safety
+/// `cycle` is live and its configuration is read.
+unsafe fn main_conf<'a>(cycle: *mut ngx_cycle_t) -> Option<&'a MainConf> {
+    // SAFETY: the http module has a context in every cycle, null without an `http` block; create_main made the conf.
+    unsafe {
+        let http = *(*cycle).conf_ctx.add(ngx_http_module.index);
+        let http = http.cast::<ngx_http_conf_ctx_t>().as_ref()?;
+        (*http.main_conf.add(ngx_http_apigate_module.ctx_index)).cast::<MainConf>().as_ref()
+    }
+}
+
 unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard("worker's start", NGX_ERROR as ngx_int_t, || {
         if !worker::serves_requests() {
             return NGX_OK as ngx_int_t;
         }
-        // SAFETY: the worker's cycle; its http context is null without an `http` block.
+        // SAFETY: the worker's cycle.
         unsafe {
             let status = worker::open_mailbox(cycle);
-            let http = *(*cycle).conf_ctx.add(ngx_http_module.index);
-            let http = http.cast::<ngx_http_conf_ctx_t>();
-            if status != NGX_OK as ngx_int_t || http.is_null() {
-                return status;
+            if status == NGX_OK as ngx_int_t
+                && let Some(main) = main_conf(cycle)
+            {
+                main.start();
             }
-            let main = *(*http).main_conf.add(ngx_http_apigate_module.ctx_index);
-            (*main.cast::<MainConf>()).start();
+            status
         }
-        NGX_OK as ngx_int_t
     })
 }
 
