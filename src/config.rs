@@ -8,6 +8,7 @@ use crate::acl::{self, AclDirectives, AclPlan};
 use crate::aws::source::Sources;
 use crate::aws::{self, AwsDirectives, AwsPlan, Environment};
 use crate::consumers::{ConsumersBlock, ConsumersPlan, Loaded};
+use crate::cors::{self, CorsDirectives, CorsPlan};
 use crate::directive::{Context, Directive, DirectiveError, Takes, Words};
 use crate::key_auth::{self, KeyAuthDirectives, KeyAuthPlan};
 use crate::lambda::directives as lambda;
@@ -15,7 +16,9 @@ use crate::lambda::{LambdaDirectives, LambdaPlan};
 use crate::method::{self, MethodDirectives, MethodPlan};
 use crate::path::{self, PathDirectives, PathPlan};
 use crate::pipeline::{self, PipelineDirectives, PipelinePlan};
+use crate::response_json::{self, ResponseJsonDirectives, ResponseJsonPlan};
 use crate::route::{self, RouteDirectives, RoutePlan};
+use crate::validate::{self, ValidateDirectives, ValidatePlan};
 use std::ffi::CStr;
 use std::sync::Arc;
 
@@ -93,6 +96,13 @@ pub const LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
     lambda::LambdaStage => lambda,
     lambda::ForwardedFrom => lambda,
     route::Route => route,
+    validate::ValidateBody => validate,
+    validate::ValidateParam => validate,
+    validate::ValidateOpenapi => validate,
+    validate::ValidateErrors => validate,
+    validate::ValidateDepth => validate,
+    cors::Cors => cors,
+    response_json::ResponseJson => response_json,
 ];
 
 /// `method`, whose words are an entry's like any other and whose block nginx/method.rs reads.
@@ -181,6 +191,9 @@ pub struct LocationDirectives {
     pub aws: AwsDirectives,
     pub lambda: LambdaDirectives,
     pub route: RouteDirectives,
+    pub validate: ValidateDirectives,
+    pub cors: CorsDirectives,
+    pub response_json: ResponseJsonDirectives,
 }
 
 /// What requests of a location are judged by, and who answers them.
@@ -204,6 +217,12 @@ pub struct LocationPlan {
     pub lambda: Option<(Arc<LambdaPlan>, AwsPlan)>,
     /// `route`
     pub route: Option<Arc<RoutePlan>>,
+    /// `validate_*`
+    pub validate: Option<Arc<ValidatePlan>>,
+    /// Who may read the answers from other origins.
+    pub cors: Option<Arc<CorsPlan>>,
+    /// How JSON bodies are edited.
+    pub response_json: Option<Arc<ResponseJsonPlan>>,
 }
 
 impl LocationDirectives {
@@ -217,6 +236,9 @@ impl LocationDirectives {
         self.aws.merge(&outer.aws);
         self.lambda.merge(&outer.lambda);
         self.route.merge(&outer.route);
+        self.validate.merge(&outer.validate);
+        self.cors.merge(&outer.cors);
+        self.response_json.merge(&outer.response_json);
     }
 
     /// Takes the location's content handler, in an `if` or `method` block that has none of its own.
@@ -244,10 +266,16 @@ impl LocationDirectives {
             None => None,
         };
         let (path, method) = (self.path.compile(), self.method.compile());
-        let owns_errors =
-            self.pipeline.is_written() || key_auth.is_some() || acl.is_some() || lambda.is_some();
+        let validate = self.validate.compile()?.map(Arc::new);
+        let owns_errors = self.pipeline.is_written()
+            || key_auth.is_some()
+            || acl.is_some()
+            || validate.is_some()
+            || lambda.is_some();
+        let (cors, response_json) = (self.cors.compile(), self.response_json.compile());
+        let around = cors.is_some() || response_json.is_some();
         Ok(LocationPlan {
-            in_force: owns_errors || path.is_some() || method.is_some(),
+            in_force: owns_errors || path.is_some() || method.is_some() || around,
             owns_errors,
             pipeline: self.pipeline.compile(),
             path,
@@ -256,6 +284,9 @@ impl LocationDirectives {
             acl: acl.map(Arc::new),
             lambda,
             route: self.route.compile()?.map(Arc::new),
+            validate,
+            cors,
+            response_json,
         })
     }
 }

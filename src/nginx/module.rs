@@ -5,7 +5,9 @@ use super::guard::guard;
 use super::main_conf::MainConf;
 use super::readable::User;
 use super::worker;
-use super::{conf, error_pages, main_conf, method, phases, variables};
+use super::{
+    conf, error_pages, main_conf, method, phases, response_headers, response_json, variables,
+};
 use nginx_sys::{
     NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t,
     ngx_http_module, ngx_http_module_t, ngx_int_t, ngx_module_t,
@@ -35,6 +37,15 @@ pub static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_module_t
     ..ngx_module_t::default()
 };
 
+/// Edits of JSON bodies; its place among the filters is before compression and behind all that writes bodies.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "nginx's naming")]
+pub static mut ngx_http_apigate_json_filter_module: ngx_module_t = ngx_module_t {
+    ctx: addr_of!(JSON_CONTEXT).cast_mut().cast(),
+    type_: NGX_HTTP_MODULE as _,
+    ..ngx_module_t::default()
+};
+
 static MAIN_CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(preconfiguration),
     postconfiguration: Some(postconfiguration),
@@ -47,7 +58,12 @@ static MAIN_CONTEXT: ngx_http_module_t = ngx_http_module_t {
 };
 
 static ERROR_CONTEXT: ngx_http_module_t =
-    ngx_http_module_t { postconfiguration: Some(error_pages::postconfiguration), ..EMPTY_CONTEXT };
+    ngx_http_module_t { postconfiguration: Some(error_filters), ..EMPTY_CONTEXT };
+
+static JSON_CONTEXT: ngx_http_module_t = ngx_http_module_t {
+    postconfiguration: Some(response_json::postconfiguration),
+    ..EMPTY_CONTEXT
+};
 
 const EMPTY_CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: None,
@@ -123,6 +139,15 @@ unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
     guard("worker's end", (), worker::stop_work);
 }
 
+/// The filter that is registered last runs first.
+unsafe extern "C" fn error_filters(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx's main thread, once a configuration.
+    unsafe {
+        error_pages::postconfiguration(cf);
+        response_headers::postconfiguration(cf)
+    }
+}
+
 /// A null-terminated table that nginx finds by its name.
 #[repr(transparent)]
 pub struct Table<T, const N: usize>([*const T; N]);
@@ -133,8 +158,9 @@ unsafe impl<T, const N: usize> Sync for Table<T, N> {}
 /// The modules of this shared object. `ngx_modules!` would export an empty order, which puts filters in the wrong place.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static ngx_modules: Table<ngx_module_t, 3> = Table([
+pub static ngx_modules: Table<ngx_module_t, 4> = Table([
     addr_of!(ngx_http_apigate_module),
+    addr_of!(ngx_http_apigate_json_filter_module),
     addr_of!(ngx_http_apigate_error_filter_module),
     null(),
 ]);
@@ -142,8 +168,9 @@ pub static ngx_modules: Table<ngx_module_t, 3> = Table([
 /// Their names.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static ngx_module_names: Table<c_char, 3> = Table([
+pub static ngx_module_names: Table<c_char, 4> = Table([
     c"ngx_http_apigate_module".as_ptr(),
+    c"ngx_http_apigate_json_filter_module".as_ptr(),
     c"ngx_http_apigate_error_filter_module".as_ptr(),
     null(),
 ]);
@@ -152,7 +179,11 @@ pub static ngx_module_names: Table<c_char, 3> = Table([
 /// order of the list. Source: ngx_module.c, ngx_module_order.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static ngx_module_order: Table<c_char, 3> = Table([
+pub static ngx_module_order: Table<c_char, 7> = Table([
+    c"ngx_http_apigate_json_filter_module".as_ptr(),
+    c"ngx_http_gunzip_filter_module".as_ptr(),
+    c"ngx_http_userid_filter_module".as_ptr(),
+    c"ngx_http_headers_filter_module".as_ptr(),
     c"ngx_http_apigate_error_filter_module".as_ptr(),
     c"ngx_http_copy_filter_module".as_ptr(),
     null(),

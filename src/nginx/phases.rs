@@ -4,18 +4,19 @@ use super::authenticate;
 use super::guard::{guard, guard_request};
 use super::request::Request;
 use super::respond;
+use super::validation;
 use super::{context, log, mask, method as blocks};
 use crate::decision::{Decision, Refusal};
 use crate::pipeline::{Phase, Step, steps};
 use crate::request::RequestHead;
-use crate::{method, path};
+use crate::{cors, method, path};
 use nginx_sys::{
     NGX_DECLINED, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_array_push, ngx_array_t,
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
     ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_ACCESS_PHASE, ngx_http_phases_NGX_HTTP_LOG_PHASE,
     ngx_http_phases_NGX_HTTP_POST_READ_PHASE, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
     ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE,
-    ngx_http_request_t, ngx_int_t,
+    ngx_http_request_t, ngx_http_run_posted_requests, ngx_int_t,
 };
 
 const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
@@ -166,15 +167,52 @@ unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
                         return status;
                     }
                 }
-                Judged::Decided(Decision::Answer(_)) | Judged::Failed => {
-                    return INTERNAL_SERVER_ERROR;
+                Judged::Decided(Decision::Answer(reply)) => {
+                    return respond::answer(request, &reply);
                 }
+                Judged::Failed => return INTERNAL_SERVER_ERROR,
                 Judged::Waits(status) => return status,
             }
         }
         // NGX_OK tells `satisfy any` that somebody was let in.
         if phase == Phase::Access && plan.key_auth.is_some() { OK } else { DECLINED }
     })
+}
+
+/// A request whose phases wait for something off the event loop.
+pub(super) struct Suspended {
+    request: usize,
+}
+
+/// Keeps the request alive until it is resumed; its phase handler is to return NGX_AGAIN meanwhile.
+pub(super) fn suspend(request: Request<'_>) -> Suspended {
+    let raw = request.raw().as_ptr();
+    // SAFETY: the main request is live as long as any of its requests. As for file AIO, nginx does not free a blocked request,
+    // whatever becomes of its client.
+    unsafe {
+        let main = (*raw).main;
+        (*main).set_blocked((*main).blocked() + 1);
+    }
+    Suspended { request: raw.expose_provenance() }
+}
+
+impl Suspended {
+    /// Goes on with the phases, after `note` has left the result where the step finds it. On the event loop alone.
+    pub(super) fn resume(self, note: impl FnOnce(Request<'_>)) {
+        let raw = std::ptr::with_exposed_provenance_mut::<ngx_http_request_t>(self.request);
+        let Some(live) = std::ptr::NonNull::new(raw) else { return };
+        // SAFETY: `suspend` has kept the request. Its handler is the phases', or ends it when its client has gone meanwhile.
+        unsafe {
+            note(Request::new(live));
+            let connection = (*raw).connection;
+            let main = (*raw).main;
+            (*main).set_blocked((*main).blocked() - 1);
+            if let Some(handler) = (*raw).write_event_handler {
+                handler(raw);
+            }
+            ngx_http_run_posted_requests(connection);
+        }
+    }
 }
 
 /// What came of a step.
@@ -212,12 +250,13 @@ fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
 fn evaluate(step: Step, request: Request<'_>) -> Judged {
     let plan = &request.conf().plan;
     let decision = match step {
+        Step::CorsPreflight => cors_preflight(request),
         Step::Path => match &plan.path {
             Some(plan) if request.is_the_clients_own() => path::decide(plan, request.raw_uri()),
             _ => Decision::Continue,
         },
         Step::Method => match &plan.method {
-            Some(plan) => method::decide(plan, request.method(), false),
+            Some(methods) => method::decide(methods, request.method(), plan.cors.is_some()),
             None => Decision::Continue,
         },
         Step::KeyAuth => match &plan.key_auth {
@@ -230,9 +269,28 @@ fn evaluate(step: Step, request: Request<'_>) -> Judged {
             }
             _ => Decision::Continue,
         },
-        Step::CorsPreflight | Step::RateLimit | Step::ValidateHead | Step::ValidateBody => {
-            Decision::Continue
-        }
+        Step::ValidateHead => match &plan.validate {
+            Some(plan) => return validation::head(request, plan),
+            None => Decision::Continue,
+        },
+        Step::ValidateBody => match &plan.validate {
+            Some(plan) => return validation::body(request, plan),
+            None => Decision::Continue,
+        },
+        Step::RateLimit => Decision::Continue,
     };
     Judged::Decided(decision)
+}
+
+fn cors_preflight(request: Request<'_>) -> Decision {
+    match &request.conf().plan.cors {
+        Some(plan) if request.is_main() => {
+            // SAFETY: live; no other reference to the context is held here.
+            if let Some(context) = unsafe { context::get_or_create(request.raw()) } {
+                context.cors = Some(plan.clone());
+            }
+            cors::decide(plan, &request)
+        }
+        _ => Decision::Continue,
+    }
 }

@@ -45,6 +45,11 @@ impl<'a> Request<'a> {
         std::ptr::eq(self.get().main, self.raw.as_ptr())
     }
 
+    /// True when nginx itself sent the request here: a rewrite, an error page, an internal redirect.
+    pub(super) fn is_internal(self) -> bool {
+        self.get().internal() != 0
+    }
+
     /// False in a subrequest and on the way to an `error_page`, whose URIs are the configuration's.
     pub(super) fn is_the_clients_own(self) -> bool {
         self.is_main() && self.get().error_page() == 0
@@ -190,18 +195,27 @@ impl<'a> Request<'a> {
         (status == 0).then(|| self.bytes(text))
     }
 
-    /// nginx's `$request_id` or another variable by name; empty when it is not found.
+    /// nginx's `$request_id` or another variable by its lower-case name; empty when it is not found.
     pub(super) fn variable(self, name: &'static str) -> &'a [u8] {
-        let mut text = memory::static_str(name);
-        // SAFETY: the name is in lower case, the key its hash, as ngx_http_get_variable wants them.
+        self.lookup(memory::static_str(name)).unwrap_or_default()
+    }
+
+    /// A variable by a name that may have capitals; `None` when there is none.
+    pub(super) fn named_variable(self, name: &str) -> Option<&'a [u8]> {
+        let lowercase = name.to_ascii_lowercase();
+        self.lookup(ngx_str_t { len: lowercase.len(), data: lowercase.as_ptr().cast_mut() })
+    }
+
+    fn lookup(self, mut name: ngx_str_t) -> Option<&'a [u8]> {
+        // SAFETY: the name is in lower case and lives for the call, the key is its hash, as ngx_http_get_variable wants.
         unsafe {
-            let key = nginx_sys::ngx_hash_key(text.data, text.len);
-            let value = nginx_sys::ngx_http_get_variable(self.raw.as_ptr(), &mut text, key);
+            let key = nginx_sys::ngx_hash_key(name.data, name.len);
+            let value = nginx_sys::ngx_http_get_variable(self.raw.as_ptr(), &mut name, key);
             match value.as_ref() {
                 Some(value) if value.not_found() == 0 && !value.data.is_null() => {
-                    self.bytes(ngx_str_t { len: value.len() as usize, data: value.data })
+                    Some(self.bytes(ngx_str_t { len: value.len() as usize, data: value.data }))
                 }
-                _ => &[],
+                _ => None,
             }
         }
     }

@@ -10,7 +10,9 @@ use nginx_sys::{
     ngx_event_t, ngx_get_connection, ngx_handle_read_event, ngx_int_t, ngx_process,
 };
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -83,6 +85,24 @@ pub(super) fn post(job: impl FnOnce() + Send + 'static) {
     unsafe {
         let fd = EVENT_FD.load(Ordering::Acquire);
         libc::write(fd, std::ptr::from_ref(&one).cast(), size_of::<u64>());
+    }
+}
+
+/// Has a helper thread do what would hold the event loop up; it comes back through [`post`].
+pub(super) fn offload(work: impl FnOnce() + Send + 'static) {
+    static QUEUE: OnceLock<Sender<Job>> = OnceLock::new();
+    let queue = QUEUE.get_or_init(|| {
+        let (sender, receiver) = channel::<Job>();
+        spawn("apigate-work", move || {
+            while let Ok(job) = receiver.recv() {
+                guard("a helper thread", (), job);
+            }
+        });
+        sender
+    });
+    if let Err(rejected) = queue.send(Box::new(work)) {
+        // The thread is gone, or was never started: late is better than never.
+        guard("offloaded work", (), rejected.0);
     }
 }
 

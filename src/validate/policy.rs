@@ -7,7 +7,7 @@ use super::faults::Origin;
 use super::form;
 use super::json::{self, Json};
 use super::openapi::{Api, Lookup};
-use super::param::{Inputs, Parameter};
+use super::param::{Inputs, Parameter, Place};
 use super::schema::Schema;
 use super::shape::Shape;
 use crate::decision::{Decision, Fault, MAX_FAULTS, Policy, Reason, Refusal};
@@ -22,6 +22,14 @@ pub struct ValidatePlan {
     pub(super) detailed: bool,
     pub(super) max_depth: usize,
     pub(super) content_headers: ContentHeaders,
+}
+
+impl ValidatePlan {
+    /// The names of the path parameters that `validate_param` asks for.
+    pub fn path_parameter_names(&self) -> impl Iterator<Item = &str> {
+        let in_path = |parameter: &&Parameter| parameter.place == Place::Path;
+        self.parameters.iter().filter(in_path).map(|parameter| parameter.name.as_str())
+    }
 }
 
 /// A `validate_body` directive.

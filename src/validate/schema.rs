@@ -148,8 +148,13 @@ fn with_all_formats(options: Options<'_>, draft: Draft) -> Options<'_> {
 }
 
 /// Where and why the validator refuses a schema.
-fn invalid(error: &ValidationError<'_>) -> Invalid {
+pub(super) fn invalid(error: &ValidationError<'_>) -> Invalid {
+    let at_type = error.instance_path().as_str().ends_with("/type");
     let reason = match error.kind() {
+        // A schema is no secret, and the meta-schemas' own "not valid under any of" says little.
+        ValidationErrorKind::AnyOf { .. } if at_type => {
+            format!("unknown type {}", error.instance())
+        }
         ValidationErrorKind::Referencing(jsonschema::ReferencingError::Unretrievable {
             source,
             ..

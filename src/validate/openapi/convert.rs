@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::dialect::{self, Version};
 use super::document::METHODS;
 use crate::validate::files::{Invalid, escape};
+use crate::validate::schema;
 
 /// Converts the schemas of a document, as far as requests can meet them.
 pub(super) struct Converter<'d> {
@@ -88,10 +89,8 @@ impl Converter<'_> {
             Version::V31 => jsonschema::draft202012::meta::validate(schema),
         };
         checked.map_err(|error| {
-            Invalid::at(
-                format!("{pointer}{}", error.instance_path().as_str()),
-                error.masked().to_string(),
-            )
+            let Invalid { pointer: below, reason } = schema::invalid(&error);
+            Invalid::at(format!("{pointer}{below}"), reason)
         })
     }
 }
