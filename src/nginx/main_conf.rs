@@ -8,7 +8,7 @@ use super::conf::{LocationConf, create};
 use super::credentials::{self, CredentialCell};
 use super::guard::guard;
 use super::limit::{self, LimitZone};
-use super::sets::ConsumerSetCell;
+use super::sets::{self, ConsumerSetCell};
 use super::shared::Zone;
 use super::upstream::{Endpoint, Reach, Settings, create_context, find_upstream};
 use super::{log, upstream, worker};
@@ -24,7 +24,7 @@ use nginx_sys::{
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use std::ffi::{c_char, c_void};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -53,6 +53,7 @@ pub(super) struct MainConf {
     tls_contexts: Vec<(Option<PathBuf>, *mut ngx_ssl_t)>,
     credentials: Vec<(Arc<CredentialSource>, Rc<CredentialCell>)>,
     credentials_zone: Option<Zone>,
+    sets_zone: Option<Zone>,
 }
 
 impl MainConf {
@@ -198,11 +199,17 @@ impl MainConf {
         limit::stop(&self.limit_zones);
     }
 
+    /// The files that workers watch.
+    pub(super) fn watched_files(&self) -> impl Iterator<Item = &Path> {
+        let files = self.plan.sets.iter().flat_map(|set| set.plan.files());
+        files.filter(|file| file.watch.is_some()).map(|file| &*file.path)
+    }
+
     /// Starts what a worker does beside requests.
     pub(super) fn start(&self) {
         limit::start(&self.limit_zones);
         for (cell, plan) in self.sets.iter().zip(&self.plan.sets) {
-            cell.start(plan);
+            cell.start(plan, self.sets_zone);
         }
         for (_, cell) in &self.credentials {
             cell.start();
@@ -255,6 +262,10 @@ pub(super) unsafe extern "C" fn init_main(cf: *mut ngx_conf_t, conf: *mut c_void
         main.sets = main.plan.sets.iter().map(ConsumerSetCell::new).collect();
         // SAFETY: nginx makes zones after it has read the configuration.
         main.credentials_zone = unsafe { credentials::declare_zone(cf) };
+        if main.plan.sets.iter().any(|set| set.plan.is_watched()) {
+            // SAFETY: as above.
+            main.sets_zone = unsafe { sets::declare_zone(cf) };
+        }
         for plan in &main.plan.rate_limit_zones {
             // SAFETY: as above.
             let Some(zone) = (unsafe { LimitZone::declare(cf, plan) }) else {

@@ -25,6 +25,7 @@ mod memory;
 mod method;
 mod module;
 mod phases;
+mod readable;
 mod request;
 mod respond;
 mod response_headers;
