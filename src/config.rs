@@ -238,6 +238,7 @@ impl LocationDirectives {
         let acl = self.acl.compile(key_auth.is_some())?;
         let lambda = match self.lambda.compile()? {
             Some(plan) => {
+                let plan = plan.with_environment(|name| main.environment.get(name))?;
                 let aws = self.aws.compile(&main.environment, &mut main.sources)?;
                 Some((Arc::new(plan), aws))
             }
