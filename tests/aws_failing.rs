@@ -232,10 +232,21 @@ fn stale_connections_invoke_nothing_twice(flavour: Flavour) -> Outcome {
     aws.control("PUT", "/services/lambda", r#"{"close_after_requests":2,"silent_close":true}"#)?;
     aws.control("PUT", "/functions/once", r#"{"payload":{"statusCode":200}}"#)?;
     let nginx = nginx(flavour, &aws, "location / { lambda_pass once; }")?.start()?;
+    // A server that takes a request in and closes without a word may have run it: that one is not sent again.
+    let mut answered = 0;
     for _ in 0..REQUESTS {
-        expect(&nginx.request(&Request::post("/", "x"))?, 200, "")?;
+        let response = nginx.request(&Request::post("/", "x"))?;
+        answered += u64::from(response.status == 200);
+        if !matches!(response.status, 200 | 502) {
+            return Err(response.head.into());
+        }
     }
-    expect_equal("invocations", invocations(&aws, "once")?, REQUESTS)?;
+    let invoked = invocations(&aws, "once")?;
+    if answered < REQUESTS / 2 || !(answered..=REQUESTS).contains(&invoked) {
+        return Err(
+            format!("{REQUESTS} requests, {answered} answers, {invoked} invocations").into()
+        );
+    }
     nginx.stop()
 }
 
@@ -331,13 +342,16 @@ fn credentials_that_stay_refused_are_given_up(flavour: Flavour) -> Outcome {
 
 fn rotations_under_load_fail_no_request(flavour: Flavour) -> Outcome {
     const CLIENTS: usize = 4;
-    const ROTATIONS: u64 = 25;
+    const RENEWALS: u64 = 4;
+    const LONGEST: Duration = Duration::from_secs(60);
     let aws = AwsDouble::start()?;
+    let lifetime = r#"{"lifetime_ms":4000,"renew_before_ms":3000}"#;
+    aws.control("PUT", "/services/imds", lifetime)?;
     let nginx = nginx_on_instance(flavour, &aws, "location / { lambda_pass hello; }")?
         .workers(2)
         .start()?;
-    until(PATIENCE, "credentials", || (nginx.get("/").ok()?.status == 200).then_some(()))?;
-    let (stop, answers) = (AtomicBool::new(false), AtomicU64::new(0));
+    let stop = AtomicBool::new(false);
+    let answers = AtomicU64::new(0);
     std::thread::scope(|scope| {
         let load = || -> Outcome {
             while !stop.load(Ordering::Relaxed) {
@@ -347,19 +361,27 @@ fn rotations_under_load_fail_no_request(flavour: Flavour) -> Outcome {
             Ok(())
         };
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(load)).collect();
-        let rotated = (0..ROTATIONS).try_for_each(|_| -> Outcome {
-            let seen = answers.load(Ordering::Relaxed);
-            aws.control("POST", "/services/imds/rotate", r#"{"expire_old":true}"#)?;
-            until(PATIENCE, "more answers", || {
-                (answers.load(Ordering::Relaxed) > seen + 20).then_some(())
-            })
+        let renewed = until(LONGEST, "renewals", || {
+            let fetched = number(&aws, "/stats", "/events/imds.credentials").unwrap_or(0);
+            (fetched > RENEWALS).then_some(())
+        });
+        // Revoked before their time, too.
+        let rotated = aws.control("POST", "/services/imds/rotate", r#"{"expire_old":true}"#);
+        let seen = answers.load(Ordering::Relaxed);
+        let served = until(PATIENCE, "more answers", || {
+            (answers.load(Ordering::Relaxed) > seen + 100).then_some(())
         });
         stop.store(true, Ordering::Relaxed);
         for client in clients {
             client.join().map_err(|_| "a client panicked")??;
         }
-        rotated
+        rotated?;
+        renewed.and(served)
     })?;
+    let fetched = number(&aws, "/stats", "/events/imds.credentials")?;
+    if fetched > 3 * RENEWALS {
+        return Err(format!("{fetched} fetches: more than one worker asks").into());
+    }
     nginx.stop()
 }
 
