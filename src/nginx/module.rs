@@ -3,13 +3,14 @@
 use super::commands::COMMANDS;
 use super::guard::guard;
 use super::main_conf::MainConf;
+use super::readable::User;
 use super::worker;
 use super::{
     conf, error_pages, main_conf, method, phases, response_headers, response_json, variables,
 };
 use nginx_sys::{
-    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t,
-    ngx_http_module, ngx_http_module_t, ngx_int_t, ngx_module_t,
+    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
+    ngx_module_t,
 };
 use std::ffi::c_char;
 use std::ptr::{addr_of, addr_of_mut, null};
@@ -21,6 +22,7 @@ pub(super) static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(MAIN_CONTEXT).cast_mut().cast(),
     commands: addr_of_mut!(COMMANDS).cast(),
     type_: NGX_HTTP_MODULE as _,
+    init_module: Some(init_module),
     init_process: Some(init_process),
     exit_process: Some(exit_process),
     ..ngx_module_t::default()
@@ -89,28 +91,48 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     }
 }
 
-unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
-    guard("worker's start", NGX_ERROR as ngx_int_t, || {
-        if !worker::serves_requests() {
-            return NGX_OK as ngx_int_t;
-        }
-        // SAFETY: the worker's cycle; its http context is null without an `http` block.
+/// Called when a configuration is taken, by `nginx -t` too.
+unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    guard("configuration", NGX_ERROR as ngx_int_t, || {
+        // SAFETY: nginx hands a cycle whose configuration is read; nobody else has the main conf now.
         unsafe {
-            let status = worker::open_mailbox(cycle);
-            let http = *(*cycle).conf_ctx.add(ngx_http_module.index);
-            let http = http.cast::<ngx_http_conf_ctx_t>();
-            if status != NGX_OK as ngx_int_t || http.is_null() {
-                return status;
+            if let (Some(main), Some(user)) = (MainConf::of_cycle(&*cycle), User::of_workers(cycle))
+            {
+                main.watched_files().for_each(|file| user.warn_of(file));
             }
-            let main = *(*http).main_conf.add(ngx_http_apigate_module.ctx_index);
-            (*main.cast::<MainConf>()).start();
         }
         NGX_OK as ngx_int_t
     })
 }
 
-unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
-    guard("worker's end", (), worker::let_threads_be_cut);
+unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    guard("worker's start", NGX_ERROR as ngx_int_t, || {
+        if !worker::serves_requests() {
+            return NGX_OK as ngx_int_t;
+        }
+        // SAFETY: the worker's cycle.
+        unsafe {
+            let status = worker::open_mailbox(cycle);
+            if status != NGX_OK as ngx_int_t {
+                return status;
+            }
+            if let Some(main) = MainConf::of_cycle(&*cycle) {
+                main.start();
+            }
+            NGX_OK as ngx_int_t
+        }
+    })
+}
+
+unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
+    guard("worker's end", (), || {
+        // SAFETY: the worker's cycle, whose configuration is there still.
+        if let Some(main) = unsafe { MainConf::of_cycle(&*cycle) } {
+            main.stop();
+            worker::finish_work();
+        }
+        worker::let_threads_be_cut();
+    });
 }
 
 /// The filter that is registered last runs first.

@@ -5,9 +5,9 @@ use super::guard::{guard, guard_request};
 use super::request::Request;
 use super::respond;
 use super::validation;
-use super::{context, log, mask, method as blocks};
+use super::{context, limit, log, mask, method as blocks};
 use crate::decision::{Decision, Refusal};
-use crate::pipeline::{Phase, Step, steps};
+use crate::pipeline::{Mode, Phase, Step, steps};
 use crate::request::RequestHead;
 use crate::{cors, method, path};
 use nginx_sys::{
@@ -229,14 +229,11 @@ pub(super) enum Judged {
     Failed,
 }
 
-/// The status that carries the refusal out; `None` when it is only observed.
-fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
+/// Notes a refusal that is not carried out.
+pub(super) fn observe(request: Request<'_>, refusal: &Refusal) {
     // SAFETY: live; no other reference to the context is held here.
-    let Some(context) = (unsafe { context::get_or_create(request.raw()) }) else {
-        return Some(INTERNAL_SERVER_ERROR);
-    };
-    if context.record.settle(request.conf().plan.pipeline.mode, &refusal) {
-        return Some(respond::refuse(request, context, refusal));
+    if let Some(context) = unsafe { context::get_or_create(request.raw()) } {
+        context.record.settle(Mode::Observe, refusal);
     }
     log::write(
         request.log(),
@@ -248,6 +245,18 @@ fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
             refusal.reason.as_str()
         ),
     );
+}
+
+/// The status that carries the refusal out; `None` when it is only observed.
+fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
+    // SAFETY: live; no other reference to the context is held here.
+    let Some(context) = (unsafe { context::get_or_create(request.raw()) }) else {
+        return Some(INTERNAL_SERVER_ERROR);
+    };
+    if context.record.settle(request.conf().plan.pipeline.mode, &refusal) {
+        return Some(respond::refuse(request, context, refusal));
+    }
+    observe(request, &refusal);
     None
 }
 
@@ -273,6 +282,10 @@ fn evaluate(step: Step, request: Request<'_>) -> Judged {
             }
             _ => Decision::Continue,
         },
+        Step::RateLimit => match (&plan.rate_limit, &request.conf().limits) {
+            (Some(plan), Some(location)) => return limit::rate_limit(request, plan, location),
+            _ => Decision::Continue,
+        },
         Step::ValidateHead => match &plan.validate {
             Some(plan) => return validation::head(request, plan),
             None => Decision::Continue,
@@ -281,7 +294,6 @@ fn evaluate(step: Step, request: Request<'_>) -> Judged {
             Some(plan) => return validation::body(request, plan),
             None => Decision::Continue,
         },
-        Step::RateLimit => Decision::Continue,
     };
     Judged::Decided(decision)
 }

@@ -9,14 +9,18 @@ use nginx_sys::{
     NGX_ERROR, NGX_OK, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_connection_t, ngx_cycle_t,
     ngx_event_t, ngx_get_connection, ngx_handle_read_event, ngx_int_t, ngx_process,
 };
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 type Job = Box<dyn FnOnce() + Send>;
 
 static JOBS: Mutex<Vec<Job>> = Mutex::new(Vec::new());
+/// Held for reading by work that is to be done before the worker ends.
+static WORKING: RwLock<()> = RwLock::new(());
+const LONGEST_WORK_AT_EXIT: Duration = Duration::from_secs(1);
 static EVENT_FD: AtomicI32 = AtomicI32::new(-1);
 static THREADS_RUN: AtomicBool = AtomicBool::new(false);
 
@@ -76,7 +80,15 @@ unsafe extern "C" fn run_jobs(event: *mut ngx_event_t) {
 
 /// Has the event loop run `job` soon.
 pub(super) fn post(job: impl FnOnce() + Send + 'static) {
-    JOBS.lock().push(Box::new(job));
+    let is_awake = {
+        let mut jobs = JOBS.lock();
+        jobs.push(Box::new(job));
+        jobs.len() > 1
+    };
+    if is_awake {
+        // Whoever pushed the first of them wakes the loop, or has done so.
+        return;
+    }
     let one = 1_u64;
     // SAFETY: eight bytes of a live integer; a full counter still wakes the loop.
     unsafe {
@@ -120,6 +132,18 @@ pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
     };
     if let Err(error) = started {
         log::process(log::Level::Alert, format_args!("helper thread \"{name}\": {error}"));
+    }
+}
+
+/// Marks a helper thread's piece of work that the worker's end waits for, for a while.
+pub(super) fn working() -> RwLockReadGuard<'static, ()> {
+    WORKING.read()
+}
+
+/// Waits for pieces of work in hand, but not for long; called in exit_process.
+pub(super) fn finish_work() {
+    if let Some(guard) = WORKING.try_write_for(LONGEST_WORK_AT_EXIT) {
+        std::mem::forget(guard);
     }
 }
 

@@ -19,6 +19,14 @@ use crate::{Outcome, tls};
 const KEPT_VARIABLES: [&str; 5] =
     ["PATH", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "LSAN_OPTIONS", "RUST_BACKTRACE"];
 
+/// Where temporary files go; the compiled-in places may be anywhere.
+const TEMPORARY_PATHS: &str = "    client_body_temp_path temp/client;
+    proxy_temp_path temp/proxy;
+    fastcgi_temp_path temp/fastcgi;
+    uwsgi_temp_path temp/uwsgi;
+    scgi_temp_path temp/scgi;
+";
+
 /// What nginx is to be started with. Every method but the last returns the builder.
 pub struct NginxBuilder {
     flavour: Flavour,
@@ -40,6 +48,7 @@ pub(super) struct Config {
     pub(super) tls: bool,
     http2: bool,
     faults: bool,
+    whole: Option<String>,
 }
 
 /// The verdict of `nginx -t`.
@@ -83,6 +92,7 @@ impl NginxBuilder {
                 tls: false,
                 http2: false,
                 faults: false,
+                whole: None,
             },
         })
     }
@@ -121,6 +131,13 @@ impl NginxBuilder {
     /// Directives for the server that listens on [`Self::port`].
     pub fn server(mut self, text: &str) -> Self {
         self.config.server.push_str(text);
+        self
+    }
+
+    /// A whole nginx.conf in place of one made of directives. It must not say where pid, log and
+    /// temporary files go, and of the methods here only `http` adds to it.
+    pub fn whole(mut self, text: &str) -> Self {
+        self.config.whole = Some(text.to_owned());
         self
     }
 
@@ -264,6 +281,13 @@ impl Config {
         let is_root = rustix::process::geteuid().is_root();
         let own_user = Regex::new(r"(?m)^\s*user\s")?.is_match(main);
         let user = if is_root && !own_user { "user root;" } else { "" };
+        if let Some(whole) = &self.whole {
+            let (before, inside) = whole.split_once("http {\n").ok_or("no \"http {\" line")?;
+            return Ok(format!(
+                "daemon off;\n{user}\npid nginx.pid;\nerror_log logs/error.log {log_level};\n\
+                 {before}http {{\n{TEMPORARY_PATHS}{http}\n{inside}"
+            ));
+        }
         Ok(format!(
             r#"daemon off;
 {user}
@@ -278,12 +302,7 @@ events {{
 http {{
     access_log logs/access.log;
     default_type text/plain;
-    client_body_temp_path temp/client;
-    proxy_temp_path temp/proxy;
-    fastcgi_temp_path temp/fastcgi;
-    uwsgi_temp_path temp/uwsgi;
-    scgi_temp_path temp/scgi;
-{http}
+{TEMPORARY_PATHS}{http}
     server {{
         listen 127.0.0.1:{port}{ssl}{listen_http2};
         server_name localhost;
