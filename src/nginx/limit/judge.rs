@@ -129,7 +129,7 @@ impl<'a> Place<'a> {
             let Some(zone) = self.zones.get(limit.zone) else { continue };
             let mark = Charged { zone: limit.zone, counter: limit.counter };
             // Limits of one place that share a counter are charged together, the larger cost once.
-            let known = charged.iter().any(|known| *known == mark);
+            let known = charged.contains(&mark);
             if known && !items.iter().any(|item| self.is_of(item, mark)) {
                 continue;
             }
