@@ -28,6 +28,7 @@ mod response_headers;
 mod response_json;
 mod sets;
 mod shared;
+mod suspend;
 mod upstream;
 mod validation;
 mod variables;
