@@ -58,13 +58,16 @@ impl Configuration {
     }
 
     fn http(&self) -> String {
-        let format = r#"log_format compared "$request_method $uri $status $sent_http_content_type";"#;
+        let format =
+            r#"log_format compared "$request_method $uri $status $sent_http_content_type";"#;
         let block = format!("{} method {} {{ {} }}", self.others, self.methods, self.block);
         let mut http = format!("{format}\n");
         for host in HOSTS {
             http.push_str(&self.http.replace("%HOST%", host));
         }
-        for (host, lines) in HOSTS.iter().zip([block.as_str(), self.block, self.others, self.others]) {
+        for (host, lines) in
+            HOSTS.iter().zip([block.as_str(), self.block, self.others, self.others])
+        {
             http.push_str(&self.server(host, lines));
         }
         http

@@ -40,7 +40,14 @@ const PROXIED: Configuration = Configuration { common: "proxy_pass http://$UP;",
 const FILES: Configuration = Configuration {
     location: "/a/",
     methods: "GET",
-    requests: &["GET /a/f.txt", "HEAD /a/f.txt", "GET /a/", "POST /a/f.txt\nx", "GET /a/none", "GET /a"],
+    requests: &[
+        "GET /a/f.txt",
+        "HEAD /a/f.txt",
+        "GET /a/",
+        "POST /a/f.txt\nx",
+        "GET /a/none",
+        "GET /a",
+    ],
     ..POST
 };
 
@@ -86,7 +93,11 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         common: "proxy_pass http://$UP/; error_page 500 /oops;",
         server: "location = /oops { return 500 \"oops $request_method\"; }",
         block: "proxy_intercept_errors on;",
-        requests: &["POST /p/reply?status=500&body=up", "GET /p/reply?status=500&body=up", "POST /p/reply?status=404"],
+        requests: &[
+            "POST /p/reply?status=500&body=up",
+            "GET /p/reply?status=500&body=up",
+            "POST /p/reply?status=404",
+        ],
         ..POST
     },
     Configuration {
@@ -101,15 +112,13 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
     Configuration {
         name: "unbuffered requests and responses",
         block: "proxy_request_buffering off; proxy_buffering off; proxy_http_version 1.1; proxy_set_header X-Buffered no;",
-        requests: &["POST /p/a Transfer-Encoding:chunked\nsome body", "PUT /p/a Transfer-Encoding:chunked\nsome body"],
+        requests: &[
+            "POST /p/a Transfer-Encoding:chunked\nsome body",
+            "PUT /p/a Transfer-Encoding:chunked\nsome body",
+        ],
         ..PROXIED
     },
-    Configuration {
-        name: "alias",
-        others: "alias html/a/;",
-        block: "alias html/b/;",
-        ..FILES
-    },
+    Configuration { name: "alias", others: "alias html/a/;", block: "alias html/b/;", ..FILES },
     Configuration {
         name: "root, index, expires and types",
         others: "root html;",
@@ -171,7 +180,12 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         name: "auth_basic",
         others: "auth_basic off;",
         block: "auth_basic realm; auth_basic_user_file users;",
-        requests: &["POST /p/a", "POST /p/a Authorization:Basic_dTpw", "POST /p/a Authorization:Basic_dTpx", "GET /p/a"],
+        requests: &[
+            "POST /p/a",
+            "POST /p/a Authorization:Basic_dTpw",
+            "POST /p/a Authorization:Basic_dTpx",
+            "GET /p/a",
+        ],
         ..PROXIED
     },
     Configuration {
@@ -179,7 +193,12 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         common: "proxy_pass http://$UP; auth_basic realm; auth_basic_user_file users;",
         others: "satisfy any; deny all;",
         block: "satisfy any; allow 127.0.0.1; deny all;",
-        requests: &["POST /p/a", "POST /p/a Authorization:Basic_dTpw", "GET /p/a", "GET /p/a Authorization:Basic_dTpw"],
+        requests: &[
+            "POST /p/a",
+            "POST /p/a Authorization:Basic_dTpw",
+            "GET /p/a",
+            "GET /p/a Authorization:Basic_dTpw",
+        ],
         ..POST
     },
     Configuration {
@@ -216,7 +235,14 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         others: "error_page 404 = @named; error_page 405 =200 /page;",
         methods: "GET DELETE",
         block: "error_page 404 =202 /page; error_page 405 http://elsewhere.test/;",
-        requests: &["GET /a/none", "HEAD /a/none", "DELETE /a/f.txt", "POST /a/none", "PUT /a/f.txt", "GET /a/f.txt"],
+        requests: &[
+            "GET /a/none",
+            "HEAD /a/none",
+            "DELETE /a/f.txt",
+            "POST /a/none",
+            "PUT /a/f.txt",
+            "GET /a/f.txt",
+        ],
         ..POST
     },
     Configuration {
@@ -245,7 +271,11 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         common: "proxy_pass http://$UP/; sub_filter_types *;",
         others: "sub_filter others nothing;",
         block: "sub_filter word $request_method; sub_filter other '<$arg_x>'; sub_filter_once off;",
-        requests: &["POST /p/reply?x=1&body=word_other_word", "GET /p/reply?x=1&body=word_others", "PUT /p/reply?body=word"],
+        requests: &[
+            "POST /p/reply?x=1&body=word_other_word",
+            "GET /p/reply?x=1&body=word_others",
+            "PUT /p/reply?body=word",
+        ],
         ..POST
     },
     Configuration {
@@ -291,7 +321,12 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         name: "valid_referers",
         common: "proxy_pass http://$UP;",
         block: "valid_referers none good.test; if ($invalid_referer) { return 403; }",
-        requests: &["POST /p/a", "POST /p/a Referer:http://good.test/", "POST /p/a Referer:http://bad.test/", "GET /p/a Referer:http://bad.test/"],
+        requests: &[
+            "POST /p/a",
+            "POST /p/a Referer:http://good.test/",
+            "POST /p/a Referer:http://bad.test/",
+            "GET /p/a Referer:http://bad.test/",
+        ],
         ..POST
     },
     Configuration {
@@ -300,9 +335,14 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         others: "client_max_body_size 5;",
         block: "client_max_body_size 10;",
         requests: &[
-            "POST /p/a\n1234567890", "POST /p/a\n12345678901", "PUT /p/a\n12345", "PUT /p/a\n123456",
-            "POST /p/a Transfer-Encoding:chunked\n1234567890", "POST /p/a Transfer-Encoding:chunked\n12345678901",
-            "PUT /p/a Transfer-Encoding:chunked\n12345", "PUT /p/a Transfer-Encoding:chunked\n123456",
+            "POST /p/a\n1234567890",
+            "POST /p/a\n12345678901",
+            "PUT /p/a\n12345",
+            "PUT /p/a\n123456",
+            "POST /p/a Transfer-Encoding:chunked\n1234567890",
+            "POST /p/a Transfer-Encoding:chunked\n12345678901",
+            "PUT /p/a Transfer-Encoding:chunked\n12345",
+            "PUT /p/a Transfer-Encoding:chunked\n123456",
         ],
         ..POST
     },
@@ -390,7 +430,8 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         common: "proxy_pass http://$UP/;",
         block: "proxy_ignore_headers X-Accel-Redirect; proxy_pass_header X-Accel-Redirect;",
         requests: &[
-            "POST /p/reply?header=X-Accel-Redirect:/files/f.txt&body=own", "GET /p/reply?header=X-Accel-Redirect:/files/f.txt",
+            "POST /p/reply?header=X-Accel-Redirect:/files/f.txt&body=own",
+            "GET /p/reply?header=X-Accel-Redirect:/files/f.txt",
             "PUT /p/reply?header=X-Accel-Redirect:/other/x\nbody",
         ],
         ..POST
@@ -401,7 +442,12 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         common: "proxy_pass http://$UP;",
         others: "key_auth off;",
         block: "key_auth c-%HOST%; acl allow=admin;",
-        requests: &["POST /p/a", "POST /p/a X-API-Key:b", "POST /p/a X-API-Key:a", "GET /p/a X-API-Key:a"],
+        requests: &[
+            "POST /p/a",
+            "POST /p/a X-API-Key:b",
+            "POST /p/a X-API-Key:a",
+            "GET /p/a X-API-Key:a",
+        ],
         ..POST
     },
     Configuration {
@@ -409,8 +455,10 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         others: "policy_errors json;",
         block: "validate_body schema.json; policy_errors problem;",
         requests: &[
-            "POST /p/a Content-Type:application/json\n{\"n\":1}", "POST /p/a Content-Type:application/json\n{}",
-            "POST /p/a", "PUT /p/a Content-Type:application/json\n{}",
+            "POST /p/a Content-Type:application/json\n{\"n\":1}",
+            "POST /p/a Content-Type:application/json\n{}",
+            "POST /p/a",
+            "PUT /p/a Content-Type:application/json\n{}",
         ],
         ..PROXIED
     },
@@ -420,7 +468,8 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         others: "cors origins=http://a.test;",
         block: "cors origins=http://b.test credentials; response_json remove=secret add=m:1;",
         requests: &[
-            "POST /p/reply?body={\"secret\":1} Origin:http://b.test", "POST /p/reply?body={\"secret\":1} Origin:http://a.test",
+            "POST /p/reply?body={\"secret\":1} Origin:http://b.test",
+            "POST /p/reply?body={\"secret\":1} Origin:http://a.test",
             "GET /p/reply?body={\"secret\":1} Origin:http://a.test",
         ],
         ..POST
