@@ -34,6 +34,7 @@ pub struct NginxBuilder {
     listener: TcpListener,
     second_listener: Option<TcpListener>,
     environment: Vec<(String, String)>,
+    wrapper: Option<String>,
     config: Config,
 }
 
@@ -46,6 +47,7 @@ pub(super) struct Config {
     pub(super) workers: usize,
     pub(super) tls: bool,
     http2: bool,
+    faults: bool,
     whole: Option<String>,
 }
 
@@ -80,6 +82,7 @@ impl NginxBuilder {
             listener: listen()?,
             second_listener: None,
             environment: Vec::new(),
+            wrapper: std::env::var("APIGATE_WRAPPER").ok(),
             config: Config {
                 main: String::new(),
                 http: String::new(),
@@ -88,6 +91,7 @@ impl NginxBuilder {
                 workers: 1,
                 tls: false,
                 http2: false,
+                faults: false,
                 whole: None,
             },
         })
@@ -161,6 +165,18 @@ impl NginxBuilder {
         self
     }
 
+    /// Loads the module that panics on demand (`scripts/build --faults`) in place of the ordinary one.
+    pub fn with_faults(mut self) -> Self {
+        self.config.faults = true;
+        self
+    }
+
+    /// Starts nginx behind these words, as `APIGATE_WRAPPER` does for all.
+    pub fn wrapper(mut self, words: &str) -> Self {
+        self.wrapper = Some(words.to_owned());
+        self
+    }
+
     /// Sets an environment variable of the master.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -179,14 +195,14 @@ impl NginxBuilder {
     }
 
     fn command(&self) -> Outcome<Command> {
-        let mut nginx = match std::env::var("APIGATE_WRAPPER") {
-            Ok(words) => {
+        let mut nginx = match &self.wrapper {
+            Some(words) => {
                 let mut words = words.split_whitespace();
-                let mut wrapper = command(words.next().ok_or("APIGATE_WRAPPER is empty")?);
+                let mut wrapper = command(words.next().ok_or("the wrapper is empty")?);
                 wrapper.args(words).arg(self.flavour.binary());
                 wrapper
             }
-            Err(_) => command(self.flavour.binary()),
+            None => command(self.flavour.binary()),
         };
         nginx.arg("-p").arg(self.directory()).args(["-c", "conf/nginx.conf"]);
         nginx.args(["-e", "logs/error.log"]).env_clear();
@@ -253,7 +269,7 @@ impl NginxBuilder {
 impl Config {
     pub(super) fn text(&self, flavour: Flavour, port: u16) -> Outcome<String> {
         let Self { main, http, server, log_level, workers, .. } = self;
-        let module = flavour.module();
+        let module = if self.faults { flavour.faulty_module() } else { flavour.module() };
         let module = module.display();
         let separate_http2 = flavour.version()? >= (1, 25, 1);
         let ssl = if self.tls { " ssl" } else { "" };
