@@ -310,6 +310,7 @@ impl LocationDirectives {
         let key_auth_failures = self.compile_failures(&main.rate_limit_zones)?;
         let lambda = match self.lambda.compile()? {
             Some(plan) => {
+                let plan = plan.with_environment(|name| main.environment.get(name))?;
                 let aws = self.aws.compile(&main.environment, &mut main.sources)?;
                 Some((Arc::new(plan), aws))
             }

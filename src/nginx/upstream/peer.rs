@@ -11,7 +11,7 @@ use crate::nginx::guard::guard;
 use crate::nginx::memory;
 use nginx_sys::{
     NGX_BUSY, NGX_DONE, NGX_ERROR, NGX_OK, NGX_PEER_FAILED, ngx_connection_t, ngx_http_request_t,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_str_t, ngx_uint_t,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
 };
 use std::ffi::c_void;
 use std::ptr::{NonNull, null_mut};
@@ -24,8 +24,8 @@ struct Attempts {
     endpoint: NonNull<Endpoint>,
     request: NonNull<ngx_http_request_t>,
     address: Option<Arc<Address>>,
-    /// What `pc->name` points to.
-    name: ngx_str_t,
+    /// Those of earlier attempts, whose names `$upstream_addr` shows.
+    earlier: Vec<Arc<Address>>,
     count: u32,
     /// After a failure: one stale connection may mean that all are.
     fresh_only: bool,
@@ -48,7 +48,7 @@ pub(super) unsafe extern "C" fn init(
                 endpoint,
                 request,
                 address: None,
-                name: ngx_str_t::default(),
+                earlier: Vec::new(),
                 count: 0,
                 fresh_only: false,
             };
@@ -103,11 +103,10 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
 
 impl Attempts {
     fn aim(&mut self, peer: &mut ngx_peer_connection_t, address: Arc<Address>) {
-        self.name = address.name();
         (peer.sockaddr, peer.socklen) = address.sockaddr();
-        peer.name = &mut self.name;
-        // The pointers above are into the Arc's block, which `address` keeps until the request's pool goes.
-        self.address = Some(address);
+        peer.name = address.name();
+        // The pointers above are into the Arc's block, which is kept until the request's pool goes.
+        self.earlier.extend(self.address.replace(address));
     }
 }
 
@@ -178,7 +177,10 @@ impl Attempts {
 }
 
 /// True when the peer's TCP acknowledged not one byte of the request: it cannot have read it.
-unsafe fn never_acknowledged(connection: &ngx_connection_t) -> bool {
+///
+/// # Safety
+/// The connection is live.
+pub(super) unsafe fn never_acknowledged(connection: &ngx_connection_t) -> bool {
     /// The head of Linux's `struct tcp_info`, to `tcpi_bytes_retrans` (4.19 and later).
     #[repr(C)]
     struct TcpInfo {

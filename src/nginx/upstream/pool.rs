@@ -9,10 +9,11 @@ use crate::nginx::guard::guard;
 use crate::nginx::memory;
 use nginx_sys::{
     NGX_AGAIN, NGX_OK, SSL_SESSION, SSL_SESSION_free, SSL_SESSION_is_resumable, in_port_t,
-    ngx_add_timer, ngx_close_connection, ngx_conf_t, ngx_connection_t, ngx_current_msec, ngx_cycle,
+    ngx_add_timer, ngx_close_connection, ngx_connection_t, ngx_current_msec, ngx_cycle,
     ngx_del_timer, ngx_destroy_pool, ngx_event_t, ngx_exiting, ngx_handle_read_event,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_log_t, ngx_msec_t, ngx_ssl_get_session,
-    ngx_ssl_set_session, ngx_ssl_shutdown, ngx_ssl_t, ngx_str_t, ngx_terminate,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_log_t, ngx_msec_t, ngx_pool_t,
+    ngx_ssl_get_session, ngx_ssl_set_session, ngx_ssl_shutdown, ngx_ssl_t, ngx_str_t,
+    ngx_terminate,
 };
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
@@ -79,17 +80,17 @@ impl Endpoint {
     /// An endpoint in the configuration's pool; `None` when memory is short.
     ///
     /// # Safety
-    /// `cf` is nginx's; `ssl` is null or lives as long as the configuration.
+    /// `pool` is the configuration's; `ssl` is null or lives as long.
     pub(in crate::nginx) unsafe fn create(
-        cf: *mut ngx_conf_t,
+        pool: *mut ngx_pool_t,
         settings: Settings,
         ssl: *mut ngx_ssl_t,
     ) -> Option<NonNull<Self>> {
-        // SAFETY: cf's pool is live; an all-zero upstream is what nginx itself starts from.
+        // SAFETY: the pool is live; an all-zero upstream is what nginx itself starts from.
         unsafe {
             let mut upstream: ngx_http_upstream_srv_conf_t = std::mem::zeroed();
             // nginx sends it as SNI and compares it with the certificate.
-            upstream.host = memory::copy((*cf).pool, settings.server_name.as_bytes())?;
+            upstream.host = memory::copy(pool, settings.server_name.as_bytes())?;
             upstream.port = settings.port as in_port_t;
             #[cfg(nginx1_27_3)]
             {
@@ -108,7 +109,7 @@ impl Endpoint {
                 warm_again: std::mem::zeroed(),
                 sessions: Vec::new(),
             };
-            let mut placed = memory::place((*cf).pool, endpoint)?;
+            let mut placed = memory::place(pool, endpoint)?;
             placed.as_mut().upstream.peer.data = placed.as_ptr().cast();
             Some(placed)
         }

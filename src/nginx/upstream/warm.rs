@@ -11,7 +11,7 @@ use nginx_sys::{
     ngx_add_timer, ngx_connection_t, ngx_create_pool, ngx_cycle, ngx_del_timer,
     ngx_event_connect_peer, ngx_event_t, ngx_exiting, ngx_http_request_t, ngx_int_t, ngx_msec_t,
     ngx_peer_connection_t, ngx_ssl_check_host, ngx_ssl_create_connection, ngx_ssl_handshake,
-    ngx_str_t, ngx_terminate,
+    ngx_terminate,
 };
 use std::ffi::{CString, c_void};
 use std::ptr::NonNull;
@@ -26,7 +26,6 @@ const POOL_BYTES: usize = 128;
 struct Warming {
     endpoint: NonNull<Endpoint>,
     address: Arc<Address>,
-    name: ngx_str_t,
 }
 
 /// Begins one connection when fewer than `min_idle` are there; each that is done begins the next, and one that fails is
@@ -90,10 +89,10 @@ unsafe fn begin(endpoint: NonNull<Endpoint>) -> bool {
         let Some(address) = next.and_then(|next| addresses.get(next)).cloned() else {
             return false;
         };
-        let mut warming = Box::new(Warming { endpoint, name: address.name(), address });
+        let warming = Box::new(Warming { endpoint, address });
         let mut peer: ngx_peer_connection_t = std::mem::zeroed();
         (peer.sockaddr, peer.socklen) = warming.address.sockaddr();
-        peer.name = &mut warming.name;
+        peer.name = warming.address.name();
         peer.get = Some(get);
         peer.log = (*ngx_cycle).log;
         let status = ngx_event_connect_peer(&mut peer);
