@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use harness::flavour::project_root;
 use harness::http::{Request, Response};
 use harness::wait::PATIENCE;
-use harness::{AwsDouble, Flavour, Nginx, NginxBuilder, Outcome, until};
+use harness::{AwsDouble, Flavour, Nginx, NginxBuilder, Outcome, Redis, Regex, until};
 
-harness::scenarios![lambda, ec2, demo, docker, every_configuration_is_run];
+harness::scenarios![lambda, ec2, fleet, demo, docker, every_configuration_is_run];
 
-const TESTED: [&str; 3] = ["demo.conf", "ec2.conf", "lambda.conf"];
+const TESTED: [&str; 4] = ["demo.conf", "ec2.conf", "fleet.conf", "lambda.conf"];
 
 fn folder() -> PathBuf {
     project_root().join("nginx-conf")
@@ -155,6 +155,61 @@ fn ec2(flavour: Flavour) -> Outcome {
         return Err(format!("the access log does not tell of the refusal: {log}").into());
     }
     nginx.stop()
+}
+
+fn start_of_fleet(flavour: Flavour, aws: &AwsDouble, redis: &Redis) -> Outcome<Nginx> {
+    let builder = Nginx::builder(flavour)?.file("conf/consumers.json", CONSUMERS)?;
+    let module = format!("load_module {};", flavour.module().display());
+    let listen = format!("listen 127.0.0.1:{};", builder.port()?);
+    let text = configuration(
+        "fleet.conf",
+        &[
+            ("load_module modules/ngx_http_apigate_module.so;", &module),
+            ("listen 80;", &listen),
+            ("10.0.0.0/16", "127.0.0.1"),
+            ("file /etc/nginx/consumers.json;", "file consumers.json;"),
+            ("redis.example.internal:6379", &redis.address().to_string()),
+            // A machine under load is no Redis that is away.
+            ("timeout=50ms", "timeout=5s"),
+            ("600r/m 20000r/d", "1r/h 2r/d"),
+            ("600r/m zone=fleet", "3r/d zone=fleet"),
+            ("20r/m zone=host", "1r/d zone=host"),
+            ("internal-api2.example.internal", aws.address("alb")?),
+        ],
+    )?;
+    let endpoint = format!("lambda_endpoint http://{};\n", aws.address("lambda_http")?);
+    start(builder.http(&endpoint), &text, aws)
+}
+
+fn fleet(flavour: Flavour) -> Outcome {
+    let (aws, redis) = (AwsDouble::start()?, Redis::start()?);
+    aws.control("PUT", "/functions/api1", r#"{"like": "echo"}"#)?;
+    let hosts = [start_of_fleet(flavour, &aws, &redis)?, start_of_fleet(flavour, &aws, &redis)?];
+    let request = |target: &str, key: &str| Request::get(target).header("X-API-Key", key);
+    let over = "API rate limit exceeded";
+    let fetched = Regex::new("credentials fetched")?;
+    for host in &hosts {
+        // A request that comes too early spends too, and a host counts for itself until it is connected.
+        host.wait_for_log(&fetched, PATIENCE)?;
+        redis.command("FLUSHALL")?;
+        until(PATIENCE, "the host to count in Redis", || {
+            host.request(&request("/dev/api2/a", "bob-key")).ok()?;
+            redis.command("DBSIZE").ok().filter(|size| size != "0")
+        })?;
+    }
+    redis.command("FLUSHALL")?;
+
+    let [first, second] = &hosts;
+    expect(&first.request(&request("/dev/api1/a", "alice-key"))?, 200, "")?;
+    expect(&second.request(&request("/dev/api1/a", "alice-key"))?, 429, over)?;
+
+    // Wrong keys are each host's own to count.
+    for host in &hosts {
+        expect(&host.request(&request("/dev/api1/a", "guess"))?, 401, "Unauthorized")?;
+        let slowed = host.request(&request("/dev/api1/a", "guess"))?;
+        expect(&slowed, 429, "Too many failed authentications")?;
+    }
+    hosts.into_iter().try_for_each(Nginx::stop)
 }
 
 fn demo(flavour: Flavour) -> Outcome {
