@@ -483,3 +483,16 @@ AWS_EC2_METADATA_SERVICE_ENDPOINT=http://$IMDS
 --- error_log
 region for "echo" is not known until the instance's metadata tell it
 --- timeout: 20
+
+=== a name with variables may end in $LATEST
+--- http_config
+    aws_region us-east-1;
+    lambda_endpoint http://$LAMBDA_HTTP;
+--- isolated
+--- env
+AWS_ACCESS_KEY_ID=$ACCESS_KEY_ID
+AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
+--- config
+    location / { lambda_pass $arg_name:$LATEST; }
+--- request
+["GET /?name=echo", {"control": "GET /invocations?n=1", "response_json": "/invocations/0/target ~ /echo/invocations.Qualifier=%24LATEST"}]
