@@ -125,6 +125,7 @@ unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, s
                         && connection.is_some_and(|c| never_acknowledged(c)),
                     received: call.has_received(),
                     timed_out,
+                    invalid: call.response.failure.is_some(),
                     asked_again: call.asks_again(),
                 };
                 may_retry(call.next_upstream(), &failure)
