@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::rate_limit::rate::Unit;
-use crate::rate_limit::zone::{OnError, RateLimitZone, RateLimitZones, StorePlan};
+use crate::rate_limit::zone::{OnError, RateLimitZone, RateLimitZones, StorePlan, Sync};
 
 fn at(line: usize) -> Place {
     Place { file: "nginx.conf".into(), line }
