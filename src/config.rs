@@ -36,6 +36,10 @@ pub struct Entry<Level> {
     pub takes: Takes,
     /// True when the directive makes us the location's content handler.
     pub handles: bool,
+    /// The reference's syntax line, without the name.
+    pub syntax: &'static str,
+    /// The reference's default, empty when there is none.
+    pub default: &'static str,
     /// Reads the words into the level.
     pub parse: fn(&Words<'_>, &mut Level) -> Result<(), DirectiveError>,
 }
@@ -54,6 +58,8 @@ macro_rules! entries {
             context: <$directive as Directive>::CONTEXT,
             takes: <$directive as Directive>::TAKES,
             handles: <$directive as Directive>::HANDLES,
+            syntax: <$directive as Directive>::SYNTAX,
+            default: <$directive as Directive>::DEFAULT,
             parse: |words, level| <$directive as Directive>::parse(words, &mut level.$field),
         }),*]
     };
@@ -123,6 +129,8 @@ pub const CONSUMERS: &Entry<MainDirectives> = &Entry {
     context: Context::HTTP,
     takes: Takes::One,
     handles: false,
+    syntax: "NAME { ... }",
+    default: "",
     parse: |words, main| {
         main.consumers.push(ConsumersBlock::new(words.first()?, words.place().clone())?);
         Ok(())
@@ -302,6 +310,7 @@ impl LocationDirectives {
         let key_auth_failures = self.compile_failures(&main.rate_limit_zones)?;
         let lambda = match self.lambda.compile()? {
             Some(plan) => {
+                let plan = plan.with_environment(|name| main.environment.get(name))?;
                 let aws = self.aws.compile(&main.environment, &mut main.sources)?;
                 Some((Arc::new(plan), aws))
             }
@@ -348,3 +357,6 @@ impl LocationDirectives {
         Ok((!limits.is_empty()).then_some(plan))
     }
 }
+
+#[cfg(test)]
+mod reference_tests;

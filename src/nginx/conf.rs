@@ -33,6 +33,9 @@ pub(super) struct LocationConf {
     pub(super) plan: LocationPlan,
     /// `lambda_pass`
     pub(super) lambda: Option<Box<LambdaLocation>>,
+    /// `apigate_fault`
+    #[cfg(feature = "fault-injection")]
+    pub(super) fault: Option<Box<str>>,
     /// `rate_limit`
     pub(super) limits: Option<LimitLocation>,
     /// `key_auth_failures`

@@ -14,6 +14,8 @@ mod context;
 mod credentials;
 mod edit;
 mod error_pages;
+#[cfg(feature = "fault-injection")]
+mod fault;
 mod guard;
 mod limit;
 mod log;
@@ -23,6 +25,7 @@ mod memory;
 mod method;
 mod module;
 mod phases;
+mod readable;
 mod request;
 mod respond;
 mod response_headers;

@@ -258,10 +258,8 @@ impl RequestHead for Request<'_> {
 /// The lines of a header list.
 ///
 /// # Safety
-/// The list is live and not changed during `'a`.
-pub(super) unsafe fn lines<'a>(
-    first: &'a ngx_list_part_t,
-) -> impl Iterator<Item = &'a ngx_table_elt_t> {
+/// The list is live and not changed while its lines are borrowed.
+pub(super) unsafe fn lines(first: &ngx_list_part_t) -> impl Iterator<Item = &ngx_table_elt_t> {
     let mut part = Some(first);
     std::iter::from_fn(move || {
         let current = part?;

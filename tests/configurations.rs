@@ -1,0 +1,219 @@
+//! The configurations in nginx-conf/ and docker/, each of them run and asked: what they say they do, they do.
+//!
+//! What stands in them for a place in the world (ports, paths, addresses) is replaced; every
+//! replacement must find its text.
+
+use std::path::PathBuf;
+
+use harness::flavour::project_root;
+use harness::http::{Request, Response};
+use harness::wait::PATIENCE;
+use harness::{AwsDouble, Flavour, Nginx, NginxBuilder, Outcome, until};
+
+harness::scenarios![lambda, ec2, demo, docker, every_configuration_is_run];
+
+const TESTED: [&str; 3] = ["demo.conf", "ec2.conf", "lambda.conf"];
+
+fn folder() -> PathBuf {
+    project_root().join("nginx-conf")
+}
+
+/// The file's text with the replacements made. The name is relative to nginx-conf/.
+fn configuration(name: &str, replacements: &[(&str, &str)]) -> Outcome<String> {
+    let mut text = std::fs::read_to_string(folder().join(name))?;
+    for (from, to) in replacements {
+        if !text.contains(from) {
+            return Err(format!("{name} has no \"{from}\"").into());
+        }
+        text = text.replace(from, to);
+    }
+    Ok(text)
+}
+
+/// nginx with the configuration, and instance metadata of the double's.
+fn start(builder: NginxBuilder, text: &str, aws: &AwsDouble) -> Outcome<Nginx> {
+    let imds = format!("http://{}", aws.address("imds")?);
+    builder.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &imds).whole(text).start()
+}
+
+fn expect(response: &Response, status: u16, part: &str) -> Outcome {
+    let (got, text) = (response.status, response.text());
+    if got == status && text.contains(part) {
+        return Ok(());
+    }
+    Err(format!("expected {status} and \"{part}\", got {got}: {text}").into())
+}
+
+/// The answer to a request, once there are credentials.
+fn invoke(nginx: &Nginx, request: &Request) -> Outcome<Response> {
+    until(PATIENCE, "credentials", || {
+        let answer = nginx.request(request);
+        answer.as_ref().map_or(true, |response| response.status != 503).then_some(answer)
+    })?
+}
+
+fn lambda(flavour: Flavour) -> Outcome {
+    let aws = AwsDouble::start()?;
+    let builder = Nginx::builder(flavour)?;
+    let module = format!("load_module {};", flavour.module().display());
+    let listen = format!("listen 127.0.0.1:{};", builder.port()?);
+    let text = configuration(
+        "lambda.conf",
+        &[("load_module modules/ngx_http_apigate_module.so;", &module), ("listen 80;", &listen)],
+    )?;
+    // Region and credentials as they are found on an instance.
+    let endpoint = format!("lambda_endpoint http://{};\n", aws.address("lambda_http")?);
+    let nginx = start(builder.http(&endpoint), &text, &aws)?;
+
+    expect(&nginx.get("/hello")?, 401, "No API key found in request")?;
+    let request = Request::get("/hello").header("X-API-Key", "wrong");
+    expect(&nginx.request(&request)?, 401, "Unauthorized")?;
+    let request = Request::get("/hello").header("X-API-Key", "change-me");
+    expect(&invoke(&nginx, &request)?, 200, "hello")?;
+    nginx.stop()
+}
+
+const CONSUMERS: &str = r#"{"consumers": [
+    {"username": "alice", "groups": ["api1", "api2"], "keys": [{"key": "alice-key"}]},
+    {"username": "bob", "groups": ["api2"], "keys": [{"key": "bob-key"}]}
+]}"#;
+
+fn start_ec2(flavour: Flavour, aws: &AwsDouble) -> Outcome<Nginx> {
+    aws.control("PUT", "/functions/api1", r#"{"like": "echo"}"#)?;
+    let builder = Nginx::builder(flavour)?
+        .file("conf/consumers.json", CONSUMERS)?
+        .file("conf/mime.types", "types { text/html html; }")?;
+    let module = format!("load_module {};", flavour.module().display());
+    let listen = format!("listen 127.0.0.1:{} default_server;", builder.port()?);
+    let page = format!("alias {}/configurator/", folder().display());
+    let text = configuration(
+        "ec2.conf",
+        &[
+            ("load_module modules/ngx_http_apigate_module.so;", &module),
+            ("listen 80 default_server;", &listen),
+            // We are the load balancer.
+            ("10.0.0.0/16", "127.0.0.1"),
+            ("/var/log/nginx/gateway.log", "logs/access.log"),
+            ("file /etc/nginx/consumers.json;", "file consumers.json;"),
+            ("internal-api2-123456789.eu-west-1.elb.amazonaws.com", aws.address("alb")?),
+            ("alias /srv/configurator/", &page),
+        ],
+    )?;
+    let endpoint = format!("lambda_endpoint http://{};\n", aws.address("lambda_http")?);
+    start(builder.http(&endpoint), &text, aws)
+}
+
+fn ec2(flavour: Flavour) -> Outcome {
+    let aws = AwsDouble::start()?;
+    let nginx = start_ec2(flavour, &aws)?;
+    let through_alb = |target: &str, key: &str| {
+        Request::get(target)
+            .header("Host", "api.example.com")
+            .header("X-Forwarded-For", "203.0.113.9")
+            .header("X-Forwarded-Proto", "https")
+            .header("X-Consumer-Username", "forged")
+            .header("X-API-Key", key)
+    };
+
+    expect(&nginx.get("/healthz")?, 200, "ok\n")?;
+    expect(&nginx.get("/dev/api1/orders")?, 401, "No API key found in request")?;
+    let refused = nginx.request(&through_alb("/dev/api1/orders", "bob-key"))?;
+    expect(&refused, 403, "You cannot consume this service")?;
+
+    let event = invoke(&nginx, &through_alb("/dev/api1/orders?page=2", "alice-key"))?;
+    expect(&event, 200, "")?;
+    let event = event.json()?;
+    for (pointer, wanted) in [
+        ("/path", "/dev/api1/orders"),
+        ("/queryStringParameters/page", "2"),
+        ("/requestContext/identity/sourceIp", "203.0.113.9"),
+        ("/headers/x-forwarded-proto", "https"),
+        ("/headers/x-consumer-username", "alice"),
+    ] {
+        let got = event.pointer(pointer).and_then(|value| value.as_str());
+        if got != Some(wanted) {
+            return Err(format!("{pointer} is {got:?} and not \"{wanted}\": {event}").into());
+        }
+    }
+
+    let proxied = nginx.request(&through_alb("/dev/api2/orders", "bob-key"))?;
+    expect(&proxied, 200, r#"["X-Consumer-Username","bob"]"#)?;
+    expect(&proxied, 200, r#"["Host","api.example.com"]"#)?;
+    if proxied.text().contains("bob-key") || proxied.text().contains("forged") {
+        return Err(format!("the service saw too much: {}", proxied.text()).into());
+    }
+
+    let page = nginx.get("/dev/configurator/some/route")?;
+    expect(&page, 200, "<title>Configurator</title>")?;
+    if page.header("Cache-Control") != Some("no-cache") {
+        return Err(format!("the page may be cached: {}", page.head).into());
+    }
+    let log = nginx.access_log();
+    if !log.contains(r#"203.0.113.9 bob "GET /dev/api1/orders HTTP/1.1" 403 "#)
+        || !log.contains(" deny acl group ")
+    {
+        return Err(format!("the access log does not tell of the refusal: {log}").into());
+    }
+    nginx.stop()
+}
+
+fn demo(flavour: Flavour) -> Outcome {
+    let aws = AwsDouble::start()?;
+    let builder = Nginx::builder(flavour)?;
+    let page = format!("alias {}/configurator/", folder().display());
+    let text = configuration(
+        "demo.conf",
+        &[
+            ("@MODULE@", &flavour.module().display().to_string()),
+            ("@PORT@", &builder.port()?.to_string()),
+            ("@LAMBDA@", aws.address("lambda_https")?),
+            ("@CA@", aws.address("ca")?),
+            ("@ALB@", aws.address("alb")?),
+            ("alias configurator/", &page),
+        ],
+    )?;
+    let nginx = start(builder, &text, &aws)?;
+
+    let alice = |target: &str| Request::get(target).header("X-API-Key", "alice-demo-key");
+    let bob = |target: &str| Request::get(target).header("X-API-Key", "bob-demo-key");
+    expect(&nginx.get("/dev/api1/hello")?, 401, "No API key found in request")?;
+    expect(&nginx.request(&bob("/dev/api1/hello"))?, 403, "You cannot consume this service")?;
+    expect(&invoke(&nginx, &alice("/dev/api1/hello"))?, 200, "hello from Flask")?;
+    expect(&nginx.request(&alice("/dev/api2/a"))?, 200, r#"["X-Consumer-Username","alice"]"#)?;
+    expect(&nginx.get("/dev/configurator/a")?, 200, "<title>Configurator</title>")?;
+    nginx.stop()
+}
+
+fn docker(flavour: Flavour) -> Outcome {
+    let aws = AwsDouble::start()?;
+    let builder = Nginx::builder(flavour)?;
+    let module = format!("load_module {};", flavour.module().display());
+    let listen = format!("listen 127.0.0.1:{};", builder.port()?);
+    let text = configuration(
+        "../docker/nginx.conf",
+        &[
+            ("load_module modules/ngx_http_apigate_module.so;", &module),
+            ("listen 80;", &listen),
+            ("127.0.0.1:9002", aws.address("lambda_http")?),
+            ("127.0.0.1:9003", aws.address("alb")?),
+        ],
+    )?;
+    let nginx = start(builder, &text, &aws)?;
+    let request = |target: &str| Request::get(target).header("X-API-Key", "change-me");
+    expect(&nginx.get("/dev/api1/hello")?, 401, "No API key found in request")?;
+    expect(&invoke(&nginx, &request("/dev/api1/hello"))?, 200, "hello from Flask")?;
+    expect(&nginx.request(&request("/dev/api2/a"))?, 200, r#""uri":"/dev/api2/a""#)?;
+    nginx.stop()
+}
+
+fn every_configuration_is_run(_flavour: Flavour) -> Outcome {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder())? {
+        let name = entry?.file_name().into_string().map_err(|name| format!("{name:?}"))?;
+        if name.ends_with(".conf") {
+            found.push(name);
+        }
+    }
+    found.sort();
+    if found == TESTED { Ok(()) } else { Err(format!("{found:?} is not {TESTED:?}").into()) }
+}
