@@ -14,6 +14,7 @@ use crate::rate_limit::policy::{Charge, Counting, Spending, Verdict, check_and_c
 use crate::rate_limit::table::Fingerprint;
 use crate::rate_limit::{LimitPlan, OnError, RateLimitPlan, Sync};
 use nginx_sys::ngx_int_t;
+use smallvec::SmallVec;
 
 /// What came of the limits.
 pub(super) enum Judgement {
@@ -50,10 +51,13 @@ struct Item {
     counter: Counter,
 }
 
+/// On the stack for as many limits as a place usually has.
+type Few<T> = SmallVec<[T; 4]>;
+
 /// A request that asks stores: what is known so far.
 #[derive(Debug, Default)]
 pub(super) struct Asking {
-    items: Vec<Item>,
+    items: Few<Item>,
     /// What the stores have said.
     verdict: Verdict,
     pub(super) question: Option<Question>,
@@ -100,11 +104,10 @@ impl<'a> Place<'a> {
         if let Some(asking) = limits.asking.take() {
             return self.proceed(request, limits, asking, verdict);
         }
-        let items = self.items(request, &mut limits.charged);
+        let mut items = self.items(request, &mut limits.charged);
         if items.is_empty() {
             return Judgement::Known;
         }
-        let mut items = items;
         if self.without_stores(&mut items) {
             return Judgement::StoreAway;
         }
@@ -122,7 +125,7 @@ impl<'a> Place<'a> {
     }
 
     /// The limits that have not charged this request yet, each with its key.
-    fn items(&self, request: Request<'_>, charged: &mut Vec<Charged>) -> Vec<Item> {
+    fn items(&self, request: Request<'_>, charged: &mut Vec<Charged>) -> Few<Item> {
         // SAFETY: live; no other reference into the part of the context that is read here is held.
         let authenticated =
             unsafe { context::get(request.raw()) }.and_then(|it| it.authenticated.clone());
@@ -140,7 +143,7 @@ impl<'a> Place<'a> {
             path: request.normalised_path(),
             variables: &[],
         };
-        let mut items = Vec::with_capacity(self.plan.limits.len());
+        let mut items = Few::new();
         for (position, limit) in self.plan.limits.iter().enumerate() {
             let Some(zone) = self.zones.get(limit.zone) else { continue };
             let mark = Charged { zone: limit.zone, counter: limit.counter };
@@ -205,9 +208,9 @@ impl<'a> Place<'a> {
 
     /// Checks, and perhaps charges, what is counted on this host.
     fn count_here(&self, items: &[Item], spending: Spending, verdict: &mut Verdict) {
-        let mut numbers = Vec::with_capacity(items.len());
-        let mut charges = Vec::with_capacity(items.len());
-        let mut counted = Vec::with_capacity(items.len());
+        let mut numbers: Few<usize> = Few::new();
+        let mut charges: Few<Charge<'_>> = Few::new();
+        let mut counted: Few<Item> = Few::new();
         for item in items {
             let Some((limit, zone)) = self.limit(item) else { continue };
             let terms = match item.counter {
@@ -225,7 +228,7 @@ impl<'a> Place<'a> {
         let zones = || numbers.iter().filter_map(|number| self.zones.get(*number));
         {
             // In the order of zones' numbers, as everywhere.
-            let _held: Vec<ZoneGuard> = zones().map(LimitZone::lock).collect();
+            let _held: Few<ZoneGuard> = zones().map(LimitZone::lock).collect();
             check_and_charge(&charges, spending, clock::cached_ms(), verdict);
         }
         if verdict.untracked() > 0 {
@@ -326,7 +329,7 @@ impl<'a> Place<'a> {
             let limit = self.plan.limits.get(item.position);
             !is_refused || limit.is_some_and(|limit| limit.counting == Counting::All)
         };
-        let items: Vec<Item> = asking.items.iter().filter(counts).copied().collect();
+        let items: Few<Item> = asking.items.iter().filter(counts).copied().collect();
         self.count_here(&items, Spending::Charge, verdict);
         verdict.absorb(&asking.verdict);
     }

@@ -147,18 +147,19 @@ fn judge(
 /// Tells the client how its limits stand, and decides.
 fn conclude(request: Request<'_>, plan: &RateLimitPlan, verdict: &Verdict) -> Judged {
     let is_observed = request.conf().plan.pipeline.mode == Mode::Observe;
+    let mut replaces = false;
     if let Some(tightest) = verdict.tightest() {
         let shown = [tightest.rate.limit, tightest.remaining, Verdict::reset_s(tightest)];
         // SAFETY: live; no other reference to the context is held here.
         let context = unsafe { context::get(request.raw()) };
         if let Some(limits) = context.and_then(|context| context.limits.as_mut()) {
-            limits.shown = Some(shown);
+            replaces = limits.shown.replace(shown).is_some();
         }
     }
     if plan.headers && !is_observed {
         let mut room = Some(());
         write_headers(verdict, |name, number| {
-            if respond::set_number(request.raw(), name, number).is_none() {
+            if respond::set_number(request.raw(), name, number, replaces).is_none() {
                 room = None;
             }
         });
