@@ -145,6 +145,15 @@ unsafe fn begin_tls(endpoint: &mut Endpoint, connection: *mut ngx_connection_t) 
     true
 }
 
+/// True for a connection that is not parked yet.
+unsafe fn is_warming(connection: *mut ngx_connection_t) -> bool {
+    // SAFETY: the caller's live connection.
+    let handler = unsafe { (*(*connection).read).handler };
+    handler.is_some_and(|handler| std::ptr::fn_addr_eq(handler, connected as Handler))
+}
+
+type Handler = unsafe extern "C" fn(*mut ngx_event_t);
+
 unsafe extern "C" fn save_session(connection: *mut ngx_connection_t) {
     guard("warming", (), || {
         // SAFETY: an idle connection's data is a Warming or, parked, the pool's; in use it is the request.
@@ -152,7 +161,7 @@ unsafe extern "C" fn save_session(connection: *mut ngx_connection_t) {
             let handshaking = (*(*connection).ssl).handshaked() == 0;
             let endpoint = if (*connection).idle() == 0 {
                 peer::endpoint_of((*connection).data.cast::<ngx_http_request_t>())
-            } else if handshaking || (*(*connection).read).handler == Some(connected as _) {
+            } else if handshaking || is_warming(connection) {
                 (*(*connection).data.cast::<Warming>()).endpoint
             } else {
                 Endpoint::of_parked(connection)
