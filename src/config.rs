@@ -8,6 +8,7 @@ use crate::acl::{self, AclDirectives, AclPlan};
 use crate::aws::source::Sources;
 use crate::aws::{self, AwsDirectives, AwsPlan, Environment};
 use crate::consumers::{ConsumersBlock, ConsumersPlan, Loaded};
+use crate::cors::{self, CorsDirectives, CorsPlan};
 use crate::directive::{Context, Directive, DirectiveError, Takes, Words};
 use crate::key_auth::{self, KeyAuthDirectives, KeyAuthPlan};
 use crate::lambda::directives as lambda;
@@ -15,7 +16,13 @@ use crate::lambda::{LambdaDirectives, LambdaPlan};
 use crate::method::{self, MethodDirectives, MethodPlan};
 use crate::path::{self, PathDirectives, PathPlan};
 use crate::pipeline::{self, PipelineDirectives, PipelinePlan};
+use crate::rate_limit::key::CounterId;
+use crate::rate_limit::{
+    self, Rate, RateLimitDirectives, RateLimitPlan, RateLimitZone, RateLimitZones, ZonePlan,
+};
+use crate::response_json::{self, ResponseJsonDirectives, ResponseJsonPlan};
 use crate::route::{self, RouteDirectives, RoutePlan};
+use crate::validate::{self, ValidateDirectives, ValidatePlan};
 use std::ffi::CStr;
 use std::sync::Arc;
 
@@ -29,6 +36,10 @@ pub struct Entry<Level> {
     pub takes: Takes,
     /// True when the directive makes us the location's content handler.
     pub handles: bool,
+    /// The reference's syntax line, without the name.
+    pub syntax: &'static str,
+    /// The reference's default, empty when there is none.
+    pub default: &'static str,
     /// Reads the words into the level.
     pub parse: fn(&Words<'_>, &mut Level) -> Result<(), DirectiveError>,
 }
@@ -47,6 +58,8 @@ macro_rules! entries {
             context: <$directive as Directive>::CONTEXT,
             takes: <$directive as Directive>::TAKES,
             handles: <$directive as Directive>::HANDLES,
+            syntax: <$directive as Directive>::SYNTAX,
+            default: <$directive as Directive>::DEFAULT,
             parse: |words, level| <$directive as Directive>::parse(words, &mut level.$field),
         }),*]
     };
@@ -68,6 +81,10 @@ pub const LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
     key_auth::KeyAuth => key_auth,
     key_auth::KeyAuthFailures => key_auth,
     acl::Acl => acl,
+    rate_limit::RateLimit => rate_limit,
+    rate_limit::RateLimitStatus => rate_limit,
+    rate_limit::RateLimitMessage => rate_limit,
+    rate_limit::RateLimitHeaders => rate_limit,
     aws::AwsRegion => aws,
     aws::AwsCredentials => aws,
     aws::AwsAssumeRole => aws,
@@ -93,6 +110,13 @@ pub const LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
     lambda::LambdaStage => lambda,
     lambda::ForwardedFrom => lambda,
     route::Route => route,
+    validate::ValidateBody => validate,
+    validate::ValidateParam => validate,
+    validate::ValidateOpenapi => validate,
+    validate::ValidateErrors => validate,
+    validate::ValidateDepth => validate,
+    cors::Cors => cors,
+    response_json::ResponseJson => response_json,
 ];
 
 /// `method`, whose words are an entry's like any other and whose block nginx/method.rs reads.
@@ -105,6 +129,8 @@ pub const CONSUMERS: &Entry<MainDirectives> = &Entry {
     context: Context::HTTP,
     takes: Takes::One,
     handles: false,
+    syntax: "NAME { ... }",
+    default: "",
     parse: |words, main| {
         main.consumers.push(ConsumersBlock::new(words.first()?, words.place().clone())?);
         Ok(())
@@ -112,13 +138,17 @@ pub const CONSUMERS: &Entry<MainDirectives> = &Entry {
 };
 
 /// The directives that stand in `http` alone.
-pub const MAIN: &[Entry<MainDirectives>] = entries![MainDirectives;];
+pub const MAIN: &[Entry<MainDirectives>] = entries![MainDirectives;
+    RateLimitZone => rate_limit,
+];
 
 /// What `http` alone holds.
 #[derive(Debug, Default)]
 pub struct MainDirectives {
     /// `consumers NAME { }`
     pub consumers: Vec<ConsumersBlock>,
+    /// `rate_limit_zone`
+    pub rate_limit: RateLimitZones,
 }
 
 /// A consumer set as it was loaded, and how to load it again.
@@ -141,6 +171,8 @@ pub struct MainPlan {
     pub sets: Vec<SetPlan>,
     /// The places that credentials come from.
     pub sources: Sources,
+    /// The zones of counters, by number.
+    pub rate_limit_zones: Vec<ZonePlan>,
 }
 
 impl MainDirectives {
@@ -165,7 +197,12 @@ impl MainDirectives {
             let loaded = plan.load()?;
             sets.push(SetPlan { plan, loaded, required: Vec::new() });
         }
-        Ok(MainPlan { environment: Arc::new(environment), sets, sources: Sources::default() })
+        Ok(MainPlan {
+            environment: Arc::new(environment),
+            sets,
+            sources: Sources::default(),
+            rate_limit_zones: self.rate_limit.zones().to_vec(),
+        })
     }
 }
 
@@ -178,9 +215,13 @@ pub struct LocationDirectives {
     pub method: MethodDirectives,
     pub key_auth: KeyAuthDirectives,
     pub acl: AclDirectives,
+    pub rate_limit: RateLimitDirectives,
     pub aws: AwsDirectives,
     pub lambda: LambdaDirectives,
     pub route: RouteDirectives,
+    pub validate: ValidateDirectives,
+    pub cors: CorsDirectives,
+    pub response_json: ResponseJsonDirectives,
 }
 
 /// What requests of a location are judged by, and who answers them.
@@ -198,15 +239,40 @@ pub struct LocationPlan {
     pub method: Option<MethodPlan>,
     /// `key_auth`
     pub key_auth: Option<Arc<KeyAuthPlan>>,
+    /// `key_auth_failures`
+    pub key_auth_failures: Option<Arc<FailuresPlan>>,
     /// `acl`
     pub acl: Option<Arc<AclPlan>>,
+    /// `rate_limit`
+    pub rate_limit: Option<Arc<RateLimitPlan>>,
     /// `lambda_pass`, with the region and the credentials it calls with
     pub lambda: Option<(Arc<LambdaPlan>, AwsPlan)>,
     /// `route`
     pub route: Option<Arc<RoutePlan>>,
+    /// `validate_*`
+    pub validate: Option<Arc<ValidatePlan>>,
+    /// Who may read the answers from other origins.
+    pub cors: Option<Arc<CorsPlan>>,
+    /// How JSON bodies are edited.
+    pub response_json: Option<Arc<ResponseJsonPlan>>,
+}
+
+/// How many failed authentications a client may have.
+#[derive(Clone, Debug)]
+pub struct FailuresPlan {
+    /// The limits.
+    pub limits: RateLimitPlan,
+    /// The status of each limit's refusals, in the same order.
+    pub statuses: Vec<u16>,
 }
 
 impl LocationDirectives {
+    /// Tells the level what to call itself in the identity of its counters; see [`RateLimitDirectives::set_scope`].
+    pub fn set_scope(&mut self, scope: &str) {
+        self.rate_limit.set_scope(scope);
+        self.key_auth.set_scope(scope);
+    }
+
     /// Takes from the outer level what is not written here.
     pub fn merge(&mut self, outer: &Self) {
         self.pipeline.merge(&outer.pipeline);
@@ -214,9 +280,13 @@ impl LocationDirectives {
         self.method.merge(&outer.method);
         self.key_auth.merge(&outer.key_auth);
         self.acl.merge(&outer.acl);
+        self.rate_limit.merge(&outer.rate_limit);
         self.aws.merge(&outer.aws);
         self.lambda.merge(&outer.lambda);
         self.route.merge(&outer.route);
+        self.validate.merge(&outer.validate);
+        self.cors.merge(&outer.cors);
+        self.response_json.merge(&outer.response_json);
     }
 
     /// Takes the location's content handler, in an `if` or `method` block that has none of its own.
@@ -236,6 +306,8 @@ impl LocationDirectives {
             set.required.push(name.to_string());
         }
         let acl = self.acl.compile(key_auth.is_some())?;
+        let rate_limit = self.rate_limit.compile(&main.rate_limit_zones)?;
+        let key_auth_failures = self.compile_failures(&main.rate_limit_zones)?;
         let lambda = match self.lambda.compile()? {
             Some(plan) => {
                 let plan = plan.with_environment(|name| main.environment.get(name))?;
@@ -245,18 +317,46 @@ impl LocationDirectives {
             None => None,
         };
         let (path, method) = (self.path.compile(), self.method.compile());
-        let owns_errors =
-            self.pipeline.is_written() || key_auth.is_some() || acl.is_some() || lambda.is_some();
+        let validate = self.validate.compile()?.map(Arc::new);
+        let owns_errors = self.pipeline.is_written()
+            || key_auth.is_some()
+            || acl.is_some()
+            || rate_limit.is_some()
+            || validate.is_some()
+            || lambda.is_some();
+        let (cors, response_json) = (self.cors.compile(), self.response_json.compile());
+        let around = cors.is_some() || response_json.is_some();
         Ok(LocationPlan {
-            in_force: owns_errors || path.is_some() || method.is_some(),
+            in_force: owns_errors || path.is_some() || method.is_some() || around,
             owns_errors,
             pipeline: self.pipeline.compile(),
             path,
             method,
             key_auth: key_auth.map(Arc::new),
+            key_auth_failures: key_auth_failures.map(Arc::new),
             acl: acl.map(Arc::new),
+            rate_limit: rate_limit.map(Arc::new),
             lambda,
             route: self.route.compile()?.map(Arc::new),
+            validate,
+            cors,
+            response_json,
         })
     }
+
+    fn compile_failures(&self, zones: &[ZonePlan]) -> Result<Option<FailuresPlan>, DirectiveError> {
+        let written = self.key_auth.compile_failures(Rate::parse)?;
+        let mut limits = Vec::with_capacity(written.len());
+        for (ordinal, limit) in written.iter().enumerate() {
+            let zone = ZonePlan::find(zones, &limit.zone, &limit.place)?;
+            let scope = format!("key_auth_failures {}", limit.scope);
+            limits.push((limit.rate, zone, CounterId::placed(&scope, ordinal)));
+        }
+        let statuses = written.iter().map(|limit| limit.status).collect();
+        let plan = FailuresPlan { limits: RateLimitPlan::of_failures(&limits, zones), statuses };
+        Ok((!limits.is_empty()).then_some(plan))
+    }
 }
+
+#[cfg(test)]
+mod reference_tests;

@@ -97,6 +97,7 @@ pub enum Policy {
     Method,
     Path,
     Lambda,
+    ResponseJson,
 }
 
 impl Policy {
@@ -114,6 +115,7 @@ impl Policy {
             Self::Method => "method",
             Self::Path => "path",
             Self::Lambda => "lambda",
+            Self::ResponseJson => "response_json",
         }
     }
 }
@@ -147,6 +149,7 @@ pub enum Reason {
     Connect,
     Timeout,
     Credentials,
+    Unreadable,
 }
 
 impl Reason {
@@ -178,6 +181,7 @@ impl Reason {
             Self::Connect => "connect",
             Self::Timeout => "timeout",
             Self::Credentials => "credentials",
+            Self::Unreadable => "unreadable",
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod acl;
 pub mod aws;
 pub mod config;
 pub mod consumers;
+pub mod cors;
 pub mod decision;
 pub mod directive;
 pub mod key_auth;
@@ -22,9 +23,12 @@ pub mod lambda;
 pub mod method;
 pub mod path;
 pub mod pipeline;
+pub mod rate_limit;
 pub mod request;
-
-#[allow(unsafe_code)]
-#[cfg(feature = "module")]
-pub mod nginx;
+pub mod response_json;
 pub mod route;
+pub mod validate;
+
+#[cfg(feature = "module")]
+#[allow(unsafe_code)]
+pub mod nginx;

@@ -1,10 +1,14 @@
 //! What the module remembers of a request, from its first phase to its log line.
 
+use super::limit::Limits;
 use super::memory;
 use super::module::ngx_http_apigate_module;
+use super::suspend::Ticket;
 use crate::consumers::{ConsumerSet, Identity};
-use crate::decision::Refusal;
+use crate::cors::CorsPlan;
+use crate::decision::{Decision, Refusal};
 use crate::pipeline::Record;
+use crate::validate::{BodyCheck, ValidatePlan};
 use nginx_sys::ngx_http_request_t;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -18,6 +22,26 @@ pub(super) struct Authenticated {
     pub(super) version: Arc<ConsumerSet>,
     /// The consumer and the credential in that version; `None` for a preflight, or under observe.
     pub(super) identity: Option<Identity>,
+}
+
+/// How far a request's validation is, by the plan that it is for.
+#[derive(Debug)]
+pub(super) struct Validation {
+    /// The plan.
+    pub(super) plan: Arc<ValidatePlan>,
+    /// What there is to do yet.
+    pub(super) state: ValidationState,
+}
+
+/// The steps of a validation.
+#[derive(Debug)]
+pub(super) enum ValidationState {
+    /// The head conforms; so must the body.
+    Body(BodyCheck),
+    /// A helper thread has the body; the request waits.
+    Away { _ticket: Ticket },
+    /// Everything was looked at: the decision, until it is carried out.
+    Judged(Option<Decision>),
 }
 
 /// What is known of a request's invocation: `$lambda_*`.
@@ -38,12 +62,22 @@ pub(super) struct Invocation {
 pub(super) struct RequestContext {
     /// What key_auth has found, for the set it looked in.
     pub(super) authenticated: Option<Authenticated>,
+    /// What key_auth says of a failed key, while a store is asked how many there were.
+    pub(super) failed: Option<Box<Decision>>,
+    /// What the limits have found and charged.
+    pub(super) limits: Option<Box<Limits>>,
+    /// How far validation is.
+    pub(super) validation: Option<Validation>,
     /// What is known of the invocation.
     pub(super) invocation: Option<Box<Invocation>>,
     /// What the policies came to.
     pub(super) record: Record,
     /// The refusal that ended the request, for its error body.
     pub(super) refusal: Option<Refusal>,
+    /// True when a policy answered in the handler's place: the response has all its headers.
+    pub(super) answered: bool,
+    /// The `cors` of the location that was asked for, for error pages that come from elsewhere.
+    pub(super) cors: Option<Arc<CorsPlan>>,
 }
 
 /// The request's context, if any policy has met it.

@@ -1,197 +1,144 @@
-//! Changes to a request that everything downstream sees: variables, proxy_pass, lambda_pass, logs.
+//! Changes to a request on its way on: headers, query and body, for whatever comes after.
+//!
+//! Every function answers `None` when memory is short; the request must then end, because what was to be hidden is not.
+//! Bytes of the request that were borrowed before a change stay valid: nothing is freed or moved before the request ends.
 
 use super::memory;
-use super::request::Request;
+use super::request::{Request, lines};
 use crate::request::{Header, hash_lowercase};
 use nginx_sys::{
-    ngx_alloc_chain_link, ngx_create_temp_buf, ngx_http_request_t, ngx_list_part_t, ngx_list_push,
-    ngx_list_t, ngx_pcalloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
+    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_variable_t, ngx_list_push, ngx_str_t,
+    ngx_table_elt_t,
 };
-use std::ptr::{NonNull, null_mut};
 
-/// Takes every header line off that `remove` names; `None` when memory is short.
+mod body;
+mod header_list;
+
+pub(super) use body::set_body;
+use header_list::remove_lines;
+
+/// Removes the request's header lines for which `goes` is true.
 ///
-/// The lines really go: handlers such as proxy_pass copy all there are. The others stay where they are in memory, because
-/// `headers_in` points to some of them.
+/// The lines leave nginx's list, not only its lookups: upstream modules send on all that the list has.
 pub(super) fn remove_headers(
     request: Request<'_>,
-    remove: impl Fn(&Header<'_>) -> bool,
+    goes: impl Fn(&Header<'_>) -> bool,
 ) -> Option<()> {
-    // SAFETY: the request is live, and no iterator over its headers is.
-    unsafe {
-        let raw = request.raw().as_ptr();
-        let list = &mut (*raw).headers_in.headers;
-        remove_lines((*raw).pool, list, |line| {
-            let gone = remove(&view(line));
-            if gone {
-                // What still points to the line finds it empty.
-                line.hash = 0;
-                line.value = ngx_str_t { len: 0, data: line.value.data };
-            }
-            gone
-        })?;
-        let authorization = (*raw).headers_in.authorization;
-        if authorization.as_ref().is_some_and(|line| line.hash == 0) {
-            (*raw).headers_in.authorization = null_mut();
+    let mut removed = Vec::new();
+    // SAFETY: live; the list is not changed while its lines are read.
+    for line in unsafe { lines(&(*request.raw().as_ptr()).headers_in.headers.part) } {
+        if goes(&header(line)) {
+            removed.push(std::ptr::from_ref(line).cast_mut());
         }
     }
+    if removed.is_empty() {
+        return Some(());
+    }
+    // SAFETY: live, and no line is borrowed any more.
+    unsafe { remove_lines(&mut (*request.raw().as_ptr()).headers_in, &removed)? };
+    forget_variables(request, |name| name.starts_with(b"http_"));
     Some(())
 }
 
-/// # Safety
-/// The line is of a live request's headers.
-unsafe fn view<'a>(line: &ngx_table_elt_t) -> Header<'a> {
-    // SAFETY: nginx's parsers set lowcase_key for every request header, of key's length.
-    unsafe {
-        let lowercase = ngx_str_t { len: line.key.len, data: line.lowcase_key };
-        Header {
-            hash: line.hash,
-            lowercase_name: memory::bytes(lowercase),
-            value: memory::bytes(line.value),
-        }
-    }
-}
-
-/// Unlinks lines from a list by splitting its parts.
-///
-/// No part but the first may be left empty: nginx's loops look into a part before they ask how long it is. The first keeps
-/// its start, because `nalloc` is the room from there.
-unsafe fn remove_lines(
-    pool: *mut ngx_pool_t,
-    list: &mut ngx_list_t,
-    mut remove: impl FnMut(&mut ngx_table_elt_t) -> bool,
-) -> Option<()> {
-    let head: *mut ngx_list_part_t = &mut list.part;
-    // SAFETY: parts are linked until null, each with `nelts` lines at `elts`.
-    unsafe {
-        let old_last = (list.last, (*list.last).elts);
-        let (mut previous, mut part) = (null_mut::<ngx_list_part_t>(), head);
-        while !part.is_null() {
-            let lines = (*part).elts.cast::<ngx_table_elt_t>();
-            let count = (*part).nelts;
-            let Some(index) = (0..count).find(|index| remove(&mut *lines.add(*index))) else {
-                (previous, part) = (part, (*part).next);
-                continue;
-            };
-            let (rest, behind) = (count - index - 1, lines.add(index + 1));
-            if index == 0 && part != head && rest > 0 {
-                // The part begins behind the line; it is looked through again.
-                (*part).elts = behind.cast();
-                (*part).nelts = rest;
-                continue;
-            }
-            (*part).nelts = index;
-            if rest > 0 {
-                let split = ngx_pcalloc(pool, size_of::<ngx_list_part_t>());
-                let split = NonNull::new(split.cast::<ngx_list_part_t>())?.as_ptr();
-                (*split).elts = behind.cast();
-                (*split).nelts = rest;
-                (*split).next = (*part).next;
-                (*part).next = split;
-            }
-            if index == 0 && part != head {
-                (*previous).next = (*part).next;
-                part = (*part).next;
-            } else {
-                (previous, part) = (part, (*part).next);
-            }
-        }
-        list.last = if previous.is_null() { head } else { previous };
-        let last = list.last;
-        if last != head && (last, (*last).elts) != old_last {
-            // A part that was split has no room behind its lines.
-            list.nalloc = (*last).nelts;
-        }
-    }
-    Some(())
-}
-
-/// Adds a header line to the request; `None` when memory is short.
+/// Adds a line to the request's headers, beside lines of the same name.
 pub(super) fn add_header(request: Request<'_>, name: &'static str, value: &str) -> Option<()> {
     let raw = request.raw().as_ptr();
-    let lowercase = name.to_ascii_lowercase();
-    // SAFETY: the request is live; texts are copied into its pool.
+    // SAFETY: live; the list takes a line of the pool's.
     unsafe {
-        let lowercase = memory::copy((*raw).pool, lowercase.as_bytes())?;
+        let lowercase = memory::copy((*raw).pool, name.as_bytes())?;
+        std::slice::from_raw_parts_mut(lowercase.data, lowercase.len).make_ascii_lowercase();
         let value = memory::copy((*raw).pool, value.as_bytes())?;
-        let list = &mut (*raw).headers_in.headers;
-        let line = NonNull::new(ngx_list_push(list).cast::<ngx_table_elt_t>())?;
+        let line = ngx_list_push(&mut (*raw).headers_in.headers).cast::<ngx_table_elt_t>();
+        if line.is_null() {
+            return None;
+        }
         line.write_bytes(0, 1);
-        let header = &mut *line.as_ptr();
-        header.hash = hash_lowercase(memory::bytes(lowercase));
-        header.key = memory::static_str(name);
-        header.value = value;
-        header.lowcase_key = lowercase.data;
+        (*line).hash = hash_lowercase(memory::bytes(lowercase));
+        (*line).key = memory::static_str(name);
+        (*line).lowcase_key = lowercase.data;
+        (*line).value = value;
     }
     Some(())
 }
 
-/// Rewrites the values of header lines: `edit` answers `None` for one that stays; an empty value takes the line off.
+/// Replaces the values of header lines for which `edit` has another, and removes lines whose new value is empty.
 pub(super) fn edit_headers(
     request: Request<'_>,
     edit: impl Fn(&Header<'_>) -> Option<Vec<u8>>,
 ) -> Option<()> {
     let raw = request.raw().as_ptr();
-    // SAFETY: the request is live; lines are changed in place.
+    let mut edited = Vec::new();
+    // SAFETY: live; the list is not changed while its lines are read.
+    for line in unsafe { lines(&(*raw).headers_in.headers.part) } {
+        if let Some(value) = edit(&header(line)) {
+            // SAFETY: live.
+            let value = unsafe { memory::copy((*raw).pool, &value)? };
+            edited.push((std::ptr::from_ref(line).cast_mut(), value));
+        }
+    }
+    for (line, value) in &edited {
+        // SAFETY: a line of the list, which nobody borrows any more.
+        unsafe { (**line).value = *value };
+    }
+    let emptied: Vec<_> =
+        edited.iter().filter(|(_, value)| value.len == 0).map(|(line, _)| *line).collect();
+    if !emptied.is_empty() {
+        // SAFETY: as above.
+        unsafe { remove_lines(&mut (*raw).headers_in, &emptied)? };
+    }
+    if !edited.is_empty() {
+        let is_of_headers =
+            |name: &[u8]| name.starts_with(b"http_") || name.starts_with(b"cookie_");
+        forget_variables(request, is_of_headers);
+    }
+    Some(())
+}
+
+/// Replaces the query (without `?`) and the URI as received (with it). `proxy_pass` without a URI goes on sending the latter
+/// byte for byte.
+pub(super) fn set_query(request: Request<'_>, query: &[u8], raw_uri: &[u8]) -> Option<()> {
+    let raw = request.raw().as_ptr();
+    // SAFETY: live; valid_unparsed_uri stays as it is, because the path does.
     unsafe {
-        let mut part: *mut ngx_list_part_t = &mut (*raw).headers_in.headers.part;
-        while let Some(current) = part.as_ref() {
-            for index in 0..current.nelts {
-                let line = &mut *current.elts.cast::<ngx_table_elt_t>().add(index);
-                if let Some(value) = edit(&view(line)) {
-                    line.value = memory::copy((*raw).pool, &value)?;
-                    line.hash = if value.is_empty() { 0 } else { line.hash };
-                }
+        // without a query nginx has no string, not an empty one
+        let query = match query {
+            [] => ngx_str_t::default(),
+            query => memory::copy((*raw).pool, query)?,
+        };
+        let raw_uri = memory::copy((*raw).pool, raw_uri)?;
+        (*raw).args = query;
+        (*raw).unparsed_uri = raw_uri;
+    }
+    forget_variables(request, |name| name == b"request_uri");
+    Some(())
+}
+
+fn header(line: &ngx_table_elt_t) -> Header<'_> {
+    // SAFETY: nginx's parsers and `add_header` set lowcase_key for every request header, of key's length.
+    unsafe {
+        let name = ngx_str_t { len: line.key.len, data: line.lowcase_key };
+        let (lowercase_name, value) = (memory::bytes(name), memory::bytes(line.value));
+        Header { hash: line.hash, lowercase_name, value }
+    }
+}
+
+/// Makes nginx evaluate variables of these names anew: it keeps values of most for all of the request.
+fn forget_variables(request: Request<'_>, is_stale: impl Fn(&[u8]) -> bool) {
+    let raw = request.raw().as_ptr();
+    // SAFETY: a request has as many values as its main conf has indexed variables, in their order.
+    unsafe {
+        if (*raw).variables.is_null() {
+            return;
+        }
+        let main = *(*raw).main_conf.add(ngx_http_core_module.ctx_index);
+        let main = &*main.cast::<ngx_http_core_main_conf_t>();
+        for (index, variable) in main.variables.as_slice::<ngx_http_variable_t>().iter().enumerate()
+        {
+            if is_stale(memory::bytes(variable.name)) {
+                let value = &mut *(*raw).variables.add(index);
+                value.set_valid(0);
+                value.set_not_found(0);
             }
-            part = current.next;
         }
-    }
-    remove_headers(request, |header| header.hash == 0)
-}
-
-/// Replaces the query in `$args` and `$request_uri`; `None` when memory is short.
-///
-/// `uri` is the whole of it, query included, as `r->unparsed_uri` holds it.
-pub(super) fn set_query(request: Request<'_>, query: &[u8], uri: &[u8]) -> Option<()> {
-    let raw = request.raw().as_ptr();
-    // SAFETY: the request is live; texts are copied into its pool.
-    unsafe {
-        (*raw).args = memory::copy((*raw).pool, query)?;
-        (*raw).unparsed_uri = memory::copy((*raw).pool, uri)?;
-    }
-    Some(())
-}
-
-/// Replaces a body that has been read; `None` when memory is short.
-pub(super) fn set_body(request: Request<'_>, body: &[u8]) -> Option<()> {
-    let raw = request.raw().as_ptr();
-    // SAFETY: the request is live and its body read; the new buffer is of its pool.
-    unsafe {
-        let held = (*raw).request_body.as_mut()?;
-        held.bufs = if body.is_empty() { null_mut() } else { single_buffer(raw, body)? };
-        held.temp_file = null_mut();
-        (*raw).headers_in.content_length_n = body.len() as _;
-        if let Some(line) = (*raw).headers_in.content_length.as_mut() {
-            line.value = memory::copy((*raw).pool, body.len().to_string().as_bytes())?;
-        }
-    }
-    Some(())
-}
-
-unsafe fn single_buffer(
-    request: *mut ngx_http_request_t,
-    body: &[u8],
-) -> Option<*mut nginx_sys::ngx_chain_t> {
-    // SAFETY: the caller's live request; the buffer has room for the body.
-    unsafe {
-        let pool = (*request).pool;
-        let buffer = NonNull::new(ngx_create_temp_buf(pool, body.len()))?.as_ptr();
-        let link = NonNull::new(ngx_alloc_chain_link(pool))?.as_ptr();
-        std::ptr::copy_nonoverlapping(body.as_ptr(), (*buffer).pos, body.len());
-        (*buffer).last = (*buffer).pos.add(body.len());
-        (*buffer).set_last_buf(1);
-        (*link).buf = buffer;
-        (*link).next = null_mut();
-        Some(link)
     }
 }

@@ -34,7 +34,7 @@ enum State {
     Waiting = 1,
     /// Decided; buffers pass.
     Passing = 2,
-    /// Our body is out; what is left of nginx's page is thrown away.
+    /// The body is ours; what is left of nginx's page is thrown away.
     Replaced = 3,
 }
 
@@ -72,6 +72,11 @@ fn state(request: NonNull<ngx_http_request_t>) -> State {
     }
 }
 
+/// True when the response is an error with our body.
+pub(super) fn has_our_body(request: NonNull<ngx_http_request_t>) -> bool {
+    state(request) == State::Replaced
+}
+
 fn set_state(request: NonNull<ngx_http_request_t>, state: State) {
     // SAFETY: as in `state`.
     unsafe {
@@ -92,6 +97,7 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
         if head {
             // No body will come to judge by: an error without validators is nginx's own.
             let length = write_body(request).len();
+            set_state(raw, State::Replaced);
             describe_body(request, length);
             return next_header(raw);
         }
@@ -134,7 +140,8 @@ unsafe extern "C" fn body_filter(
             // SAFETY: nginx hands a live request and chain.
             unsafe { first_buffer(Request::new(raw), chain) }
         }
-        State::Replaced => {
+        // Without buffers it is a flush of what was already sent.
+        State::Replaced if !chain.is_null() => {
             // SAFETY: nginx hands a live chain.
             unsafe { consume(chain) };
             OK
@@ -159,8 +166,8 @@ unsafe fn first_buffer(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int
     }
     let body = write_body(request);
     // SAFETY: the caller's.
-    let last = unsafe { consume(chain) };
-    set_state(raw, if last { State::Passing } else { State::Replaced });
+    unsafe { consume(chain) };
+    set_state(raw, State::Replaced);
     describe_body(request, body.len());
     let status = next_header(raw);
     // SAFETY: live.
@@ -187,22 +194,18 @@ unsafe fn is_page(buffer: &ngx_buf_t) -> bool {
     buffer.memory() != 0 && text.starts_with(PAGE_HEAD)
 }
 
-/// Marks a chain as sent; true when it was the response's last.
+/// Marks a chain as sent.
 ///
 /// # Safety
 /// `chain` is live or null.
-unsafe fn consume(mut chain: *mut ngx_chain_t) -> bool {
-    let mut last = false;
+unsafe fn consume(mut chain: *mut ngx_chain_t) {
     // SAFETY: links of a live chain, ended by null, each with a buffer.
     unsafe {
         while let Some(link) = chain.as_ref() {
-            let buffer = &mut *link.buf;
-            last |= buffer.last_buf() != 0;
-            buffer.pos = buffer.last;
+            (*link.buf).pos = (*link.buf).last;
             chain = link.next;
         }
     }
-    last
 }
 
 fn write_body(request: Request<'_>) -> Vec<u8> {

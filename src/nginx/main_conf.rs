@@ -4,10 +4,11 @@
     reason = "the master's environment is read here, at configuration"
 )]
 
-use super::conf::create;
+use super::conf::{LocationConf, create};
 use super::credentials::{self, CredentialCell};
 use super::guard::guard;
-use super::sets::ConsumerSetCell;
+use super::limit::{self, LimitZone};
+use super::sets::{self, ConsumerSetCell};
 use super::shared::Zone;
 use super::upstream::{AddressList, Endpoint, Settings, create_context};
 use super::{clock, log, upstream, worker};
@@ -15,13 +16,16 @@ use crate::aws::source::CredentialSource;
 use crate::aws::{AwsPlan, Environment, Region};
 use crate::config::{MainDirectives, MainPlan};
 use crate::directive::DirectiveError;
+use crate::key_auth::ArgumentName;
 use crate::lambda::LambdaPlan;
-use nginx_sys::{ngx_conf_t, ngx_http_conf_ctx_t, ngx_pool_t, ngx_ssl_t};
+use nginx_sys::{
+    ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_module, ngx_pool_t, ngx_ssl_t,
+};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -41,10 +45,14 @@ pub(super) struct MainConf {
     pub(super) directives: MainDirectives,
     /// The levels (all modules') of locations that have `method` blocks.
     pub(super) with_blocks: Vec<*mut *mut c_void>,
+    /// Names of arguments that hold keys in any server.
+    pub(super) masked: Vec<ArgumentName>,
     /// Compiled when all of `http` is read.
     pub(super) plan: MainPlan,
     /// The consumer sets in force, by number.
     pub(super) sets: Vec<ConsumerSetCell>,
+    /// The zones of counters, by number.
+    pub(super) limit_zones: Vec<LimitZone>,
     endpoints: RefCell<Vec<NonNull<Endpoint>>>,
     /// The endpoints' names, for the thread that keeps them fresh.
     names: Arc<Mutex<Vec<Arc<AddressList>>>>,
@@ -53,6 +61,7 @@ pub(super) struct MainConf {
     tls_contexts: Vec<(Option<PathBuf>, *mut ngx_ssl_t)>,
     credentials: Vec<(Arc<CredentialSource>, Rc<CredentialCell>)>,
     credentials_zone: Option<Zone>,
+    sets_zone: Option<Zone>,
 }
 
 impl MainConf {
@@ -186,10 +195,42 @@ impl MainConf {
         Ok(cell)
     }
 
+    /// The conf of the running configuration; `None` without an `http` block.
+    pub(super) fn current<'a>() -> Option<&'a Self> {
+        // SAFETY: the cycle of a worker and its configuration live as long as the worker.
+        unsafe { Self::of_cycle(nginx_sys::ngx_cycle.as_ref()?) }
+    }
+
+    /// The conf of a cycle; `None` without an `http` block.
+    ///
+    /// # Safety
+    /// The cycle is configured, and lives during `'a`.
+    pub(super) unsafe fn of_cycle<'a>(cycle: &ngx_cycle_t) -> Option<&'a Self> {
+        // SAFETY: the caller's; create_main made the conf.
+        unsafe {
+            let http = *cycle.conf_ctx.add(ngx_http_module.index);
+            let http = http.cast::<ngx_http_conf_ctx_t>().as_ref()?;
+            let index = super::module::ngx_http_apigate_module.ctx_index;
+            (*http.main_conf.add(index)).cast::<Self>().as_ref()
+        }
+    }
+
+    /// Ends what must not be cut in two by the worker's end.
+    pub(super) fn stop(&self) {
+        limit::stop(&self.limit_zones);
+    }
+
+    /// The files that workers watch.
+    pub(super) fn watched_files(&self) -> impl Iterator<Item = &Path> {
+        let files = self.plan.sets.iter().flat_map(|set| set.plan.files());
+        files.filter(|file| file.watch.is_some()).map(|file| &*file.path)
+    }
+
     /// Starts what a worker does beside requests.
     pub(super) fn start(&self) {
+        limit::start(&self.limit_zones);
         for (cell, plan) in self.sets.iter().zip(&self.plan.sets) {
-            cell.start(plan);
+            cell.start(plan, self.sets_zone);
         }
         for (_, cell) in &self.credentials {
             cell.start();
@@ -231,6 +272,26 @@ pub(super) unsafe extern "C" fn init_main(cf: *mut ngx_conf_t, conf: *mut c_void
         main.sets = main.plan.sets.iter().map(ConsumerSetCell::new).collect();
         // SAFETY: nginx makes zones after it has read the configuration.
         main.credentials_zone = unsafe { credentials::declare_zone(cf) };
+        if main.plan.sets.iter().any(|set| set.plan.is_watched()) {
+            // SAFETY: as above.
+            main.sets_zone = unsafe { sets::declare_zone(cf) };
+        }
+        for plan in &main.plan.rate_limit_zones {
+            // SAFETY: as above.
+            let Some(zone) = (unsafe { LimitZone::declare(cf, plan) }) else {
+                let text = format!("cannot declare zone \"{}\"", plan.name);
+                log::configuration(cf, &DirectiveError::new(text).at(&plan.place));
+                return NGX_CONF_ERROR;
+            };
+            main.limit_zones.push(zone);
+        }
+        // SAFETY: cf->ctx is the context of `http`; nobody else has its location conf now.
+        unsafe {
+            let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+            let index = super::module::ngx_http_apigate_module.ctx_index;
+            let level = &mut *(*(*http).loc_conf.add(index)).cast::<LocationConf>();
+            level.directives.set_scope("http");
+        }
         NGX_CONF_OK
     })
 }

@@ -4,15 +4,17 @@ use super::authenticate;
 use super::guard::{guard, guard_request};
 use super::request::Request;
 use super::respond;
-use super::{context, method as blocks};
+use super::validation;
+use super::{context, limit, log, mask, method as blocks};
 use crate::decision::{Decision, Refusal};
-use crate::pipeline::{Phase, Step, steps};
+use crate::pipeline::{Mode, Phase, Step, steps};
 use crate::request::RequestHead;
-use crate::{method, path};
+use crate::{cors, method, path};
 use nginx_sys::{
     NGX_DECLINED, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_array_push, ngx_array_t,
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
-    ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_ACCESS_PHASE,
+    ngx_http_handler_pt, ngx_http_phase_t, ngx_http_phases_NGX_HTTP_ACCESS_PHASE,
+    ngx_http_phases_NGX_HTTP_LOG_PHASE, ngx_http_phases_NGX_HTTP_POST_READ_PHASE,
     ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE,
     ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE, ngx_http_request_t, ngx_int_t,
 };
@@ -37,26 +39,29 @@ pub(super) unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
             let core = *(*http).main_conf.add(ngx_http_core_module.ctx_index);
             &mut (*core.cast::<ngx_http_core_main_conf_t>()).phases
         };
-        let server_rewrite = ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE as usize;
         // SAFETY: arrays of handlers, live while nginx configures.
-        let done = unsafe {
-            let stock: Vec<ngx_http_handler_pt> =
-                phases[server_rewrite].handlers.as_slice().to_vec();
-            let rewrite = &mut phases[ngx_http_phases_NGX_HTTP_REWRITE_PHASE as usize].handlers;
-            wrap_rewrite(rewrite, &stock)
-                .and_then(|()| {
-                    let access =
-                        &mut phases[ngx_http_phases_NGX_HTTP_ACCESS_PHASE as usize].handlers;
-                    push_first(access, access_phase)
-                })
-                .and_then(|()| {
-                    let precontent =
-                        &mut phases[ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize].handlers;
-                    push_last(precontent, precontent_phase)
-                })
-        };
+        let done = unsafe { push_all(phases) };
         done.map_or(ERROR, |()| NGX_OK as ngx_int_t)
     })
+}
+
+/// # Safety
+/// The phases are nginx's, while it configures.
+unsafe fn push_all(phases: &mut [ngx_http_phase_t]) -> Option<()> {
+    fn of(phases: &mut [ngx_http_phase_t], phase: u32) -> Option<&mut ngx_array_t> {
+        phases.get_mut(phase as usize).map(|phase| &mut phase.handlers)
+    }
+    // SAFETY: arrays of handlers.
+    unsafe {
+        let server_rewrite = of(phases, ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE)?;
+        let stock: Vec<ngx_http_handler_pt> = server_rewrite.as_slice().to_vec();
+        wrap_rewrite(of(phases, ngx_http_phases_NGX_HTTP_REWRITE_PHASE)?, &stock)?;
+        push_first(of(phases, ngx_http_phases_NGX_HTTP_ACCESS_PHASE)?, access_phase)?;
+        push_last(of(phases, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE)?, precontent_phase)?;
+        push_last(of(phases, ngx_http_phases_NGX_HTTP_POST_READ_PHASE)?, mask::post_read_phase)?;
+        // The log phase alone runs from the first to the last.
+        push_first(of(phases, ngx_http_phases_NGX_HTTP_LOG_PHASE)?, mask::log_phase)
+    }
 }
 
 type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
@@ -106,6 +111,7 @@ unsafe extern "C" fn rewrite_phase(request: *mut ngx_http_request_t) -> ngx_int_
     };
     // SAFETY: as above; the stock handler is set at configuration.
     match unsafe { STOCK_REWRITE } {
+        // SAFETY: as above.
         Some(stock) if status == DECLINED => unsafe { stock(request) },
         _ => status,
     }
@@ -115,7 +121,11 @@ unsafe extern "C" fn rewrite_phase(request: *mut ngx_http_request_t) -> ngx_int_
 unsafe fn switch(request: *mut ngx_http_request_t) -> ngx_int_t {
     guard_request("method block", request, INTERNAL_SERVER_ERROR, |raw| {
         // SAFETY: nginx hands a live request, in the rewrite phase.
-        unsafe { blocks::switch(Request::new(raw)) }
+        let request = unsafe { Request::new(raw) };
+        #[cfg(feature = "fault-injection")]
+        super::fault::arm(request.conf());
+        // SAFETY: as above.
+        unsafe { blocks::switch(request) }
     })
 }
 
@@ -131,7 +141,12 @@ unsafe extern "C" fn precontent_phase(request: *mut ngx_http_request_t) -> ngx_i
 
 /// NGX_DECLINED to go on, a status to end the request, NGX_AGAIN or NGX_DONE while something is waited for.
 unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
-    guard_request("a phase handler", request, INTERNAL_SERVER_ERROR, |raw| {
+    let what = match phase {
+        Phase::Rewrite => "rewrite phase",
+        Phase::Access => "access phase",
+        Phase::Precontent => "precontent phase",
+    };
+    guard_request(what, request, INTERNAL_SERVER_ERROR, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
         let plan = &request.conf().plan;
@@ -155,9 +170,10 @@ unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
                         return status;
                     }
                 }
-                Judged::Decided(Decision::Answer(_)) | Judged::Failed => {
-                    return INTERNAL_SERVER_ERROR;
+                Judged::Decided(Decision::Answer(reply)) => {
+                    return respond::answer(request, &reply);
                 }
+                Judged::Failed => return INTERNAL_SERVER_ERROR,
                 Judged::Waits(status) => return status,
             }
         }
@@ -176,6 +192,24 @@ pub(super) enum Judged {
     Failed,
 }
 
+/// Notes a refusal that is not carried out.
+pub(super) fn observe(request: Request<'_>, refusal: &Refusal) {
+    // SAFETY: live; no other reference to the context is held here.
+    if let Some(context) = unsafe { context::get_or_create(request.raw()) } {
+        context.record.settle(Mode::Observe, refusal);
+    }
+    log::write(
+        request.log(),
+        log::Level::Notice,
+        format_args!(
+            "{}: would refuse, status={}, reason={}",
+            refusal.policy.as_str(),
+            refusal.status,
+            refusal.reason.as_str()
+        ),
+    );
+}
+
 /// The status that carries the refusal out; `None` when it is only observed.
 fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
     // SAFETY: live; no other reference to the context is held here.
@@ -185,18 +219,20 @@ fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
     if context.record.settle(request.conf().plan.pipeline.mode, &refusal) {
         return Some(respond::refuse(request, context, refusal));
     }
+    observe(request, &refusal);
     None
 }
 
 fn evaluate(step: Step, request: Request<'_>) -> Judged {
     let plan = &request.conf().plan;
     let decision = match step {
+        Step::CorsPreflight => cors_preflight(request),
         Step::Path => match &plan.path {
             Some(plan) if request.is_the_clients_own() => path::decide(plan, request.raw_uri()),
             _ => Decision::Continue,
         },
         Step::Method => match &plan.method {
-            Some(plan) => method::decide(plan, request.method(), false),
+            Some(methods) => method::decide(methods, request.method(), plan.cors.is_some()),
             None => Decision::Continue,
         },
         Step::KeyAuth => match &plan.key_auth {
@@ -209,9 +245,31 @@ fn evaluate(step: Step, request: Request<'_>) -> Judged {
             }
             _ => Decision::Continue,
         },
-        Step::CorsPreflight | Step::RateLimit | Step::ValidateHead | Step::ValidateBody => {
-            Decision::Continue
-        }
+        Step::RateLimit => match (&plan.rate_limit, &request.conf().limits) {
+            (Some(plan), Some(location)) => return limit::rate_limit(request, plan, location),
+            _ => Decision::Continue,
+        },
+        Step::ValidateHead => match &plan.validate {
+            Some(plan) => return validation::head(request, plan),
+            None => Decision::Continue,
+        },
+        Step::ValidateBody => match &plan.validate {
+            Some(plan) => return validation::body(request, plan),
+            None => Decision::Continue,
+        },
     };
     Judged::Decided(decision)
+}
+
+fn cors_preflight(request: Request<'_>) -> Decision {
+    match &request.conf().plan.cors {
+        Some(plan) if request.is_main() => {
+            // SAFETY: live; no other reference to the context is held here.
+            if let Some(context) = unsafe { context::get_or_create(request.raw()) } {
+                context.cors = Some(plan.clone());
+            }
+            cors::decide(plan, &request)
+        }
+        _ => Decision::Continue,
+    }
 }

@@ -3,12 +3,16 @@
 //! A refusal is handed to nginx as its status, so that `error_page`, `satisfy`, keepalive and lingering close work as ever;
 //! error_pages.rs then writes the body that is remembered here.
 
-use super::context::RequestContext;
+use super::context::{self, RequestContext};
 use super::request::Request;
 use super::{log, memory};
-use crate::decision::Refusal;
+use crate::decision::{Refusal, Reply};
 use crate::pipeline::ErrorBody;
-use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_list_push, ngx_table_elt_t};
+use nginx_sys::{
+    NGX_DONE, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_http_discard_request_body,
+    ngx_http_finalize_request, ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_list_push,
+    ngx_table_elt_t,
+};
 use std::ptr::NonNull;
 
 /// The status that ends the request with this refusal.
@@ -41,6 +45,82 @@ pub(super) fn error_body(request: Request<'_>, status: u16, refusal: Option<&Ref
     let request_id = String::from_utf8_lossy(request.variable("request_id"));
     let body = ErrorBody { status, request_id: &request_id, refusal };
     body.write(request.conf().plan.pipeline.errors)
+}
+
+/// Ends the request with a complete answer: nginx's header filters run, a request body is thrown away, the connection stays.
+///
+/// The result is for the phase handler to return; the request may be gone.
+pub(super) fn answer(request: Request<'_>, reply: &Reply) -> ngx_int_t {
+    let raw = request.raw();
+    // SAFETY: live; no other reference to the context is held here.
+    let Some(context) = (unsafe { context::get_or_create(raw) }) else {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+    };
+    context.answered = true;
+    for (name, value) in &reply.headers {
+        if add_header(raw, name, value.as_bytes()).is_none() {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+        }
+    }
+    let request = raw.as_ptr();
+    // SAFETY: live until it is finalised, and not touched after that.
+    unsafe {
+        let discarded = ngx_http_discard_request_body(request);
+        if discarded != NGX_OK as ngx_int_t {
+            return discarded;
+        }
+        (*request).headers_out.status = reply.status.into();
+        (*request).headers_out.content_length_n = 0;
+        (*request).set_header_only(1);
+        ngx_http_finalize_request(request, ngx_http_send_header(request));
+    }
+    NGX_DONE as ngx_int_t
+}
+
+/// The lines of the response's header list, those that were taken out (`hash` 0) left out.
+///
+/// # Safety
+/// The request is live and its list does not change while the iterator is used.
+pub(super) unsafe fn header_lines(
+    request: NonNull<ngx_http_request_t>,
+) -> impl Iterator<Item = NonNull<ngx_table_elt_t>> {
+    // SAFETY: the list is initialised with the request.
+    let mut part = unsafe { &raw const (*request.as_ptr()).headers_out.headers.part };
+    let mut index = 0;
+    std::iter::from_fn(move || {
+        // SAFETY: parts are linked until null, each with `nelts` lines at `elts`, as ngx_list_push makes them.
+        unsafe {
+            while index == (*part).nelts {
+                part = (*part).next.as_ref()?;
+                index = 0;
+            }
+            index += 1;
+            NonNull::new((*part).elts.cast::<ngx_table_elt_t>().add(index - 1))
+        }
+    })
+    // SAFETY: as above.
+    .filter(|line| unsafe { line.as_ref().hash != 0 })
+}
+
+/// Sets a header of ours to a number, in place of the one that an earlier location of the request has set; `None` when
+/// memory is short.
+pub(super) fn set_number(
+    request: NonNull<ngx_http_request_t>,
+    name: &'static str,
+    number: u64,
+) -> Option<()> {
+    let text = number.to_string();
+    // SAFETY: the request is live; nobody else has its headers now.
+    unsafe {
+        let raw = request.as_ptr();
+        let ours =
+            header_lines(request).find(|line| std::ptr::eq(line.as_ref().key.data, name.as_ptr()));
+        if let Some(mut line) = ours {
+            line.as_mut().value = memory::copy((*raw).pool, text.as_bytes())?;
+            return Some(());
+        }
+    }
+    add_header(request, name, text.as_bytes()).map(|_| ())
 }
 
 /// Adds a line to the response's headers; `None` when memory is short.

@@ -39,6 +39,11 @@ impl RoutePlan {
     pub fn match_path<'a>(&'a self, path: &'a [u8]) -> Option<PathParameters<'a>> {
         self.template.match_path(path)
     }
+
+    /// The parameters of a percent-encoded path, still encoded; `None` when it does not match.
+    pub fn match_raw<'a>(&'a self, path: &'a [u8]) -> Option<Vec<(&'a str, &'a [u8])>> {
+        self.template.match_raw(path)
+    }
 }
 
 impl RouteDirectives {
@@ -63,7 +68,7 @@ impl Directive for Route {
     type Settings = RouteDirectives;
     const NAME: &'static str = "route";
     const SYNTAX: &'static str = "\"TEMPLATE\" [name=NAME] | off";
-    const DEFAULT: &'static str = "the location";
+    const DEFAULT: &'static str = "off";
     const CONTEXT: Context = Context::LOCATION;
     const TAKES: Takes = Takes::OneOrTwo;
 

@@ -65,6 +65,12 @@ impl Template {
     /// Segments are split first and decoded after, so that an encoded slash stays within its value. Parameters do not
     /// match empty segments, and a trailing slash counts.
     pub fn match_path<'a>(&'a self, path: &'a [u8]) -> Option<PathParameters<'a>> {
+        let raw = self.match_raw(path)?;
+        Some(raw.into_iter().map(|(name, value)| (name, decoded(value))).collect())
+    }
+
+    /// The same with values as they were received, percent-encoded.
+    pub fn match_raw<'a>(&'a self, path: &'a [u8]) -> Option<Vec<(&'a str, &'a [u8])>> {
         let mut rest = Some(path.strip_prefix(b"/")?);
         let mut parameters = Vec::new();
         for segment in &self.segments {
@@ -77,10 +83,10 @@ impl Template {
             match segment {
                 Segment::Literal(literal) if *decoded(head) == **literal => {}
                 Segment::Parameter(name) if !head.is_empty() => {
-                    parameters.push((&**name, decoded(head)));
+                    parameters.push((&**name, head));
                 }
                 Segment::Greedy(name) if !all.is_empty() => {
-                    parameters.push((&**name, decoded(all)));
+                    parameters.push((&**name, all));
                     rest = None;
                 }
                 _ => return None,

@@ -207,7 +207,10 @@ directive!(
     Takes::One,
     |words, level| {
         let file = words.path(words.first()?);
-        check_readable(&file)?;
+        #[allow(clippy::disallowed_methods, reason = "called while the configuration is read")]
+        std::fs::File::open(&file).map_err(|error| {
+            DirectiveError::new(format!("cannot read \"{}\": {error}", file.display()))
+        })?;
         words.set_once(&mut level.ssl_trusted_certificate, (file, words.place().clone()))
     }
 );
@@ -229,14 +232,6 @@ directive!(
         words.set_once(&mut level.ssl_name, name.into())
     }
 );
-
-#[allow(clippy::disallowed_methods, reason = "only while the configuration is read")]
-fn check_readable(file: &std::path::Path) -> Result<(), DirectiveError> {
-    let opened = std::fs::File::open(file);
-    opened.map(drop).map_err(|error| {
-        DirectiveError::new(format!("cannot read \"{}\": {error}", file.display()))
-    })
-}
 
 fn positive_time(words: &Words<'_>) -> Result<Duration, DirectiveError> {
     let text = words.first()?;

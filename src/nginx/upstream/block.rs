@@ -106,40 +106,54 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
 }
 
 unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
-    guard("peer free", (), || {
+    let failed = state & NGX_PEER_FAILED as usize != 0;
+    // Should the decision fail, nothing is sent a second time.
+    let again = guard("peer free", false, || {
         // SAFETY: `init` set data; the request and its call are live while its upstream is.
-        unsafe {
-            let ours = &*data.cast::<Peer>();
-            let failed = state & NGX_PEER_FAILED as usize != 0;
-            let again = failed && {
-                let upstream = (*ours.request.as_ptr()).upstream;
-                let call = &*(*upstream).input_filter_ctx.cast::<Call>();
-                let connection = (*peer).connection.as_ref();
-                let timed_out = connection
-                    .is_some_and(|c| (*c.read).timedout() != 0 || (*c.write).timedout() != 0);
-                let failure = Failure {
-                    attempts: ours.count,
-                    addresses: ours.addresses,
-                    sent: connection.is_some_and(|c| c.sent > 0),
-                    unacknowledged: (*peer).cached() != 0
-                        && connection.is_some_and(|c| never_acknowledged(c)),
-                    received: call.has_received(),
-                    timed_out,
-                    invalid: call.response.failure.is_some(),
-                    asked_again: call.asks_again(),
-                };
-                may_retry(call.next_upstream(), &failure)
-            };
-            if let Some(free) = ours.free {
-                free(peer, ours.data, state);
-            }
-            if failed {
-                // Else nginx counts a try more for a cached connection.
-                (*peer).set_cached(0);
-                (*peer).tries = if again { (*peer).tries.max(1) } else { 0 };
-            }
-        }
+        unsafe { failed && (*data.cast::<Peer>()).may_go_on(&*peer) }
     });
+    // SAFETY: as above.
+    unsafe {
+        let ours = &*data.cast::<Peer>();
+        if let Some(free) = ours.free {
+            free(peer, ours.data, state);
+        }
+        if failed {
+            // Else nginx counts a try more for a cached connection.
+            (*peer).set_cached(0);
+            (*peer).tries = if again { (*peer).tries.max(1) } else { 0 };
+        }
+    }
+}
+
+impl Peer {
+    /// Whether a failed attempt is followed by another.
+    ///
+    /// # Safety
+    /// The request is live and its upstream's input_filter_ctx a [`Call`].
+    unsafe fn may_go_on(&self, peer: &ngx_peer_connection_t) -> bool {
+        // SAFETY: the caller's; a failed connection is closed only after `free`.
+        let (call, connection) = unsafe {
+            let upstream = (*self.request.as_ptr()).upstream;
+            (&*(*upstream).input_filter_ctx.cast::<Call>(), peer.connection.as_ref())
+        };
+        // SAFETY: a connection has both events.
+        let timed_out = connection
+            .is_some_and(|c| unsafe { (*c.read).timedout() != 0 || (*c.write).timedout() != 0 });
+        let failure = Failure {
+            attempts: self.count,
+            addresses: self.addresses,
+            sent: connection.is_some_and(|c| c.sent > 0),
+            // SAFETY: a live connection's descriptor.
+            unacknowledged: peer.cached() != 0
+                && connection.is_some_and(|c| unsafe { never_acknowledged(c) }),
+            received: call.has_received(),
+            timed_out,
+            invalid: call.response.failure.is_some(),
+            asked_again: call.asks_again(),
+        };
+        may_retry(call.next_upstream(), &failure)
+    }
 }
 
 unsafe extern "C" fn set_session(peer: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {

@@ -7,7 +7,7 @@ use super::url::UrlRequest;
 use super::{collect, ending, output, request_head};
 use crate::lambda::event::trace_id;
 use crate::lambda::{ErrorName, Failure, FunctionName};
-use crate::nginx::guard::{guard, guard_request};
+use crate::nginx::guard::guard;
 use crate::nginx::request::Request;
 use crate::nginx::{body, clock, log, memory};
 use nginx_sys::{
@@ -20,6 +20,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 const FAILED: ngx_int_t = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+/// Room for request line, headers and signature with a session token.
+const HEAD_BYTES: usize = 1536;
 /// How soon a client may try again while there are no credentials, or no region.
 const RETRY_AFTER_S: u32 = 1;
 const NOT_YET: Failure = Failure::NoCredentials { retry_after_s: RETRY_AFTER_S };
@@ -42,23 +44,23 @@ pub(in crate::nginx) fn handle(request: Request<'_>, location: &LambdaLocation) 
 }
 
 unsafe extern "C" fn body_arrived(request: *mut ngx_http_request_t) {
-    guard_request("invocation", request, (), |raw| {
-        let status = guard("invocation", Err(FAILED), || {
-            // SAFETY: nginx hands a live request.
-            let request = unsafe { Request::new(raw) };
-            match &request.conf().lambda {
-                Some(location) => begin(request, location),
-                None => Err(FAILED),
-            }
-        });
-        // SAFETY: live; the upstream goes on by itself, a refusal ends the request.
-        unsafe {
-            match status {
-                Ok(()) => ngx_http_upstream_init(raw.as_ptr()),
-                Err(status) => ngx_http_finalize_request(raw.as_ptr(), status),
-            }
+    // A panic must end the request, so that nothing but nginx's own functions stands outside of the guard.
+    let Some(raw) = NonNull::new(request) else { return };
+    let begun = guard("invocation", Err(FAILED), || {
+        // SAFETY: nginx hands a live request.
+        let request = unsafe { Request::new(raw) };
+        match &request.conf().lambda {
+            Some(location) => begin(request, location),
+            None => Err(FAILED),
         }
     });
+    // SAFETY: live; the upstream goes on by itself, a refusal ends the request.
+    unsafe {
+        match begun {
+            Ok(()) => ngx_http_upstream_init(raw.as_ptr()),
+            Err(status) => ngx_http_finalize_request(raw.as_ptr(), status),
+        }
+    }
 }
 
 /// Makes the call and hands it to an upstream, or says with which status the request ends.
@@ -150,7 +152,7 @@ fn prepare(request: Request<'_>, location: &LambdaLocation) -> Result<Call, Unab
         trace_id,
         payload,
         payload_sha256: [0; 32],
-        head: Vec::new(),
+        head: Vec::with_capacity(HEAD_BYTES),
         response: Default::default(),
         body: Vec::new(),
         renewed: false,

@@ -92,6 +92,8 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
         match next.and_then(|next| addresses.get(next)) {
             Some(address) => {
                 attempts.aim(peer, Arc::clone(address));
+                // SAFETY: the references above are not used again.
+                unsafe { super::warm::maintain(attempts.endpoint) };
                 NGX_OK as ngx_int_t
             }
             None => NGX_BUSY as ngx_int_t,
@@ -109,19 +111,27 @@ impl Attempts {
 }
 
 unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
+    let has_failed = state & NGX_PEER_FAILED as usize != 0;
+    // SAFETY: nginx hands a live peer. First of all: should what follows fail, nothing is sent a second time.
+    let was_cached = unsafe {
+        (*peer).tries = 0;
+        let was_cached = (*peer).cached() != 0;
+        if has_failed {
+            // Else nginx counts a try more for a cached connection.
+            (*peer).set_cached(0);
+        }
+        was_cached
+    };
     guard("peer free", (), || {
         // SAFETY: as in `get`.
         let (peer, attempts) = unsafe { (&mut *peer, &mut *data.cast::<Attempts>()) };
-        if state & NGX_PEER_FAILED as usize != 0 {
+        if has_failed {
             // SAFETY: the request and its call are live while its upstream is.
-            let again = unsafe { attempts.failed(peer) };
+            let again = unsafe { attempts.failed(peer, was_cached) };
             peer.tries = usize::from(again);
-            // Else nginx counts a try more for a cached connection.
-            peer.set_cached(0);
             attempts.fresh_only = true;
             return;
         }
-        peer.tries = 0;
         let (Some(connection), Some(address)) =
             (NonNull::new(peer.connection), attempts.address.clone())
         else {
@@ -142,7 +152,7 @@ unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, s
 impl Attempts {
     /// # Safety
     /// The request is live and its upstream's input_filter_ctx a [`Call`].
-    unsafe fn failed(&self, peer: &ngx_peer_connection_t) -> bool {
+    unsafe fn failed(&self, peer: &ngx_peer_connection_t, was_cached: bool) -> bool {
         // SAFETY: the caller's; a failed connection is closed only after `free`.
         unsafe {
             let call = &*(*(*self.request.as_ptr()).upstream).input_filter_ctx.cast::<Call>();
@@ -155,7 +165,7 @@ impl Attempts {
                 addresses: self.endpoint.as_ref().addresses.current().len(),
                 sent,
                 unacknowledged: sent
-                    && peer.cached() != 0
+                    && was_cached
                     && connection.is_some_and(|c| never_acknowledged(c)),
                 received: call.has_received(),
                 timed_out,

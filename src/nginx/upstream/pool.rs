@@ -22,6 +22,9 @@ const OK: ngx_int_t = NGX_OK as ngx_int_t;
 const AGAIN: ngx_int_t = NGX_AGAIN as ngx_int_t;
 /// TLS 1.3 tickets are used once each; a server sends two with every connection.
 const MAX_SESSIONS: usize = 32;
+/// A connection that has just served a request is not looked at again: should it be dead after all, its peer acknowledges
+/// nothing, and the request is tried on another.
+const TRUSTED_IDLE_MS: ngx_msec_t = 250;
 /// A connection is closed when it is this old, so that load balancers' changes are followed.
 const MAX_AGE_MS: ngx_msec_t = 3_600_000;
 
@@ -60,6 +63,8 @@ pub(in crate::nginx) struct Endpoint {
     idle: Vec<NonNull<Idle>>,
     pub(super) next_address: usize,
     pub(super) warming: usize,
+    /// Armed after a connection could not be made ahead of need.
+    pub(super) warm_again: ngx_event_t,
     sessions: Vec<NonNull<SSL_SESSION>>,
 }
 
@@ -68,6 +73,7 @@ struct Idle {
     endpoint: NonNull<Endpoint>,
     connection: NonNull<ngx_connection_t>,
     address: Arc<Address>,
+    parked_at_ms: ngx_msec_t,
 }
 
 impl Endpoint {
@@ -100,6 +106,7 @@ impl Endpoint {
                 idle: Vec::new(),
                 next_address: 0,
                 warming: 0,
+                warm_again: std::mem::zeroed(),
                 sessions: Vec::new(),
             };
             let mut placed = memory::place(pool, endpoint)?;
@@ -144,7 +151,9 @@ impl Endpoint {
             let listed = self.addresses.current().iter().any(|known| **known == *parked.address);
             // SAFETY: a parked connection is live and ours alone.
             unsafe {
-                if !listed || !is_quiet(parked.connection) {
+                let idle_ms = ngx_current_msec.wrapping_sub(parked.parked_at_ms);
+                let is_dead = idle_ms > TRUSTED_IDLE_MS && !is_quiet(parked.connection);
+                if !listed || is_dead {
                     close(parked.connection.as_ptr());
                     continue;
                 }
@@ -178,7 +187,9 @@ impl Endpoint {
                 let oldest = Box::from_raw(this.idle.remove(0).as_ptr());
                 close(oldest.connection.as_ptr());
             }
-            let parked = NonNull::from(Box::leak(Box::new(Idle { endpoint, connection, address })));
+            let parked_at_ms = ngx_current_msec;
+            let parked = Idle { endpoint, connection, address, parked_at_ms };
+            let parked = NonNull::from(Box::leak(Box::new(parked)));
             this.idle.push(parked);
             let c = &mut *connection.as_ptr();
             (*c.read).set_delayed(0);

@@ -18,6 +18,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 const CONNECT_TIMEOUT_MS: ngx_msec_t = 5_000;
+/// How long a server that refuses is left alone.
+const AGAIN_AFTER_MS: ngx_msec_t = 1_000;
 const POOL_BYTES: usize = 128;
 
 /// A connection on its way; its `data` until it is parked.
@@ -26,7 +28,8 @@ struct Warming {
     address: Arc<Address>,
 }
 
-/// Begins one connection when fewer than `min_idle` are there; each that is done begins the next.
+/// Begins one connection when fewer than `min_idle` are there; each that is done begins the next, and one that fails is
+/// tried again after [`AGAIN_AFTER_MS`].
 ///
 /// # Safety
 /// The endpoint is live and no reference to it is held.
@@ -35,25 +38,57 @@ pub(in crate::nginx) unsafe fn maintain(endpoint: NonNull<Endpoint>) {
     unsafe {
         let this = &mut *endpoint.as_ptr();
         let enough = this.idle_count() >= this.settings.min_idle || this.warming > 0;
-        if enough || ngx_exiting != 0 || ngx_terminate != 0 {
+        let waits = this.warm_again.timer_set() != 0;
+        if enough || waits || ngx_exiting != 0 || ngx_terminate != 0 {
             return;
         }
-        begin(endpoint);
+        if !begin(endpoint) {
+            try_later(endpoint);
+        }
     }
+}
+
+/// # Safety
+/// As for [`maintain`].
+unsafe fn try_later(endpoint: NonNull<Endpoint>) {
+    // SAFETY: the caller's; the endpoint, and the event in it, outlive the event loop.
+    unsafe {
+        let event = &mut (*endpoint.as_ptr()).warm_again;
+        event.handler = Some(again);
+        event.data = endpoint.as_ptr().cast();
+        event.log = (*ngx_cycle).log;
+        // A worker that ends does not wait for it.
+        event.set_cancelable(1);
+        ngx_add_timer(event, AGAIN_AFTER_MS);
+    }
+}
+
+unsafe extern "C" fn again(event: *mut ngx_event_t) {
+    guard("warming", (), || {
+        // SAFETY: `try_later` set data to the endpoint.
+        unsafe {
+            if let Some(endpoint) = NonNull::new((*event).data.cast::<Endpoint>()) {
+                maintain(endpoint);
+            }
+        }
+    });
 }
 
 unsafe extern "C" fn get(_peer: *mut ngx_peer_connection_t, _data: *mut c_void) -> ngx_int_t {
     NGX_OK as ngx_int_t
 }
 
-unsafe fn begin(endpoint: NonNull<Endpoint>) {
+/// False when it has failed at once.
+unsafe fn begin(endpoint: NonNull<Endpoint>) -> bool {
     // SAFETY: as in `maintain`; the peer is on the stack for the call, what it points to is in the Warming.
     unsafe {
         let this = &mut *endpoint.as_ptr();
         let addresses = this.addresses.current();
         this.next_address = this.next_address.wrapping_add(1);
         let next = this.next_address.checked_rem(addresses.len());
-        let Some(address) = next.and_then(|next| addresses.get(next)).cloned() else { return };
+        let Some(address) = next.and_then(|next| addresses.get(next)).cloned() else {
+            return false;
+        };
         let warming = Box::new(Warming { endpoint, address });
         let mut peer: ngx_peer_connection_t = std::mem::zeroed();
         (peer.sockaddr, peer.socklen) = warming.address.sockaddr();
@@ -65,7 +100,7 @@ unsafe fn begin(endpoint: NonNull<Endpoint>) {
             if !peer.connection.is_null() {
                 pool::close(peer.connection);
             }
-            return;
+            return false;
         }
         this.warming += 1;
         let connection = &mut *peer.connection;
@@ -81,6 +116,7 @@ unsafe fn begin(endpoint: NonNull<Endpoint>) {
         } else if status == NGX_OK as ngx_int_t {
             connected(connection.write);
         }
+        true
     }
 }
 
@@ -145,15 +181,6 @@ unsafe fn begin_tls(endpoint: &mut Endpoint, connection: *mut ngx_connection_t) 
     true
 }
 
-/// True for a connection that is not parked yet.
-unsafe fn is_warming(connection: *mut ngx_connection_t) -> bool {
-    // SAFETY: the caller's live connection.
-    let handler = unsafe { (*(*connection).read).handler };
-    handler.is_some_and(|handler| std::ptr::fn_addr_eq(handler, connected as Handler))
-}
-
-type Handler = unsafe extern "C" fn(*mut ngx_event_t);
-
 unsafe extern "C" fn save_session(connection: *mut ngx_connection_t) {
     guard("warming", (), || {
         // SAFETY: an idle connection's data is a Warming or, parked, the pool's; in use it is the request.
@@ -161,7 +188,7 @@ unsafe extern "C" fn save_session(connection: *mut ngx_connection_t) {
             let handshaking = (*(*connection).ssl).handshaked() == 0;
             let endpoint = if (*connection).idle() == 0 {
                 peer::endpoint_of((*connection).data.cast::<ngx_http_request_t>())
-            } else if handshaking || is_warming(connection) {
+            } else if handshaking {
                 (*(*connection).data.cast::<Warming>()).endpoint
             } else {
                 Endpoint::of_parked(connection)
@@ -216,6 +243,9 @@ unsafe fn end(connection: *mut ngx_connection_t, good: bool) {
         }
         if !good || ngx_exiting != 0 {
             pool::close(connection);
+            if ngx_exiting == 0 && ngx_terminate == 0 {
+                try_later(endpoint);
+            }
             return;
         }
         (*connection).requests = 0;

@@ -1,0 +1,124 @@
+//! The headers of cors.rs on every response: those of handlers and upstreams, nginx's own errors and redirects, error pages.
+//!
+//! The filter stands before that of error_pages.rs, which may hold the header back: each response passes here once. What an
+//! error clears away (ngx_http_filter_finalize_request) is set again when the error passes.
+
+use super::context;
+use super::guard::guard_request;
+use super::request::Request;
+use super::{memory, respond};
+use crate::cors::{self, CorsPlan};
+use nginx_sys::{
+    NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_output_header_filter_pt, ngx_http_request_t,
+    ngx_http_top_header_filter, ngx_int_t, ngx_table_elt_t,
+};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
+
+static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
+
+/// Puts the filter in the chain.
+pub(super) unsafe extern "C" fn postconfiguration(_cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx's main thread, while it configures; the chain is rebuilt with every configuration.
+    unsafe {
+        NEXT_HEADER = ngx_http_top_header_filter;
+        ngx_http_top_header_filter = Some(header_filter);
+    }
+    NGX_OK as ngx_int_t
+}
+
+unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_t {
+    guard_request("header filter", request, ERROR, |raw| {
+        // SAFETY: nginx hands a live request.
+        let request = unsafe { Request::new(raw) };
+        if let Some(plan) = plan(request)
+            && write(request, &plan).is_none()
+        {
+            return ERROR;
+        }
+        // SAFETY: set once at configuration; the request is live.
+        unsafe { NEXT_HEADER.map_or(ERROR, |next| next(raw.as_ptr())) }
+    })
+}
+
+/// The `cors` of the location that answers, or else of the one that was asked for; `None` for answers that have their headers.
+fn plan(request: Request<'_>) -> Option<Arc<CorsPlan>> {
+    if !request.is_main() {
+        return None;
+    }
+    let plan = &request.conf().plan;
+    if plan.cors.is_none() && !request.is_internal() {
+        return None;
+    }
+    // SAFETY: live; no other reference to the context is held here.
+    let context = unsafe { context::get(request.raw()) };
+    if context.as_ref().is_some_and(|context| context.answered) {
+        return None;
+    }
+    plan.cors.clone().or_else(|| context.and_then(|context| context.cors.clone()))
+}
+
+/// Replaces the response's own headers by ours; `None` when memory is short.
+fn write(request: Request<'_>, plan: &CorsPlan) -> Option<()> {
+    let headers = cors::headers_for(plan, &request);
+    let mut vary = Vary::Absent;
+    // SAFETY: live, and no line is added meanwhile.
+    for mut line in unsafe { respond::header_lines(request.raw()) } {
+        // SAFETY: the list is ours to change until it is sent; names and values are of the request's pool or static.
+        let (line, name, value) = unsafe {
+            let line = line.as_mut();
+            let (name, value) = (memory::bytes(line.key), memory::bytes(line.value));
+            (line, name, value)
+        };
+        if headers.replaces(name) {
+            line.hash = 0;
+        } else if headers.vary_origin && name.eq_ignore_ascii_case(b"vary") {
+            vary = if varies_by_origin(value) { Vary::Named } else { vary.or(line) };
+        }
+    }
+    for (name, value) in headers.lines() {
+        respond::add_header(request.raw(), name, value.as_bytes())?;
+    }
+    match vary {
+        _ if !headers.vary_origin => {}
+        Vary::Named => {}
+        Vary::Absent => {
+            respond::add_header(request.raw(), "Vary", b"Origin")?;
+        }
+        Vary::Other(line) => {
+            // SAFETY: the line is of the list above; the pool is live.
+            unsafe {
+                let line = &mut *line.as_ptr();
+                let joined = [memory::bytes(line.value), b", Origin"].concat();
+                line.value = memory::copy((*request.raw().as_ptr()).pool, &joined)?;
+            }
+        }
+    }
+    Some(())
+}
+
+/// What the response says of Vary.
+enum Vary {
+    Absent,
+    /// Nothing of Origin; the last line that says so.
+    Other(NonNull<ngx_table_elt_t>),
+    Named,
+}
+
+impl Vary {
+    fn or(self, line: &mut ngx_table_elt_t) -> Self {
+        match self {
+            Self::Named => self,
+            Self::Absent | Self::Other(_) => Self::Other(NonNull::from(line)),
+        }
+    }
+}
+
+/// True when the list has `Origin` or `*` in it.
+fn varies_by_origin(list: &[u8]) -> bool {
+    list.split(|byte| *byte == b',')
+        .map(|name| name.trim_ascii())
+        .any(|name| name.eq_ignore_ascii_case(b"origin") || name == b"*")
+}

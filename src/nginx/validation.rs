@@ -1,0 +1,119 @@
+//! Validation at work on a request: the head, then the body as it has come, off the event loop when it is large.
+//!
+//! A subrequest is a part of the request that made it, whose body it has, and is not judged; nor is the way to an error
+//! page, where nginx has thrown the body away and another refusal would hide the error.
+
+use super::body::{self, Body};
+use super::context::{self, RequestContext, Validation, ValidationState};
+use super::phases::Judged;
+use super::request::Request;
+use super::suspend::{self, Ticket};
+use super::worker;
+use crate::decision::Decision;
+use crate::validate::{self, HeadFacts, ValidatePlan};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Looks at operation and parameters.
+pub(super) fn head(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
+    let Some(context) = context_of(request) else { return Judged::Failed };
+    if is_not_judged(request) || validation_of(context, plan).is_some() {
+        return Judged::Decided(Decision::Continue);
+    }
+    let route = request.conf().plan.route.as_deref();
+    let mut parameters: Vec<(&str, Cow<'_, [u8]>)> = Vec::new();
+    let routed = route.and_then(|route| route.match_raw(request.raw_path())).unwrap_or_default();
+    parameters.extend(routed.into_iter().map(|(name, value)| (name, Cow::Borrowed(value))));
+    for name in plan.path_parameter_names() {
+        if !parameters.iter().any(|(known, _)| *known == name) {
+            parameters.extend(capture(request, name).map(|value| (name, value)));
+        }
+    }
+    let parameters: Vec<(&str, &[u8])> =
+        parameters.iter().map(|(name, value)| (*name, &**value)).collect();
+    let facts =
+        HeadFacts { head: &request, path: request.raw_path(), path_parameters: &parameters };
+    let outcome = validate::decide_head(plan, &facts);
+    let state = match outcome.body {
+        Some(check) => ValidationState::Body(check),
+        None => ValidationState::Judged(None),
+    };
+    context.validation = Some(Validation { plan: Arc::clone(plan), state });
+    Judged::Decided(outcome.decision)
+}
+
+/// Looks at the body, once all of it is there.
+pub(super) fn body(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
+    if is_not_judged(request) {
+        return Judged::Decided(Decision::Continue);
+    }
+    let Some(context) = context_of(request) else { return Judged::Failed };
+    let Some(validation) = validation_of(context, plan) else {
+        return Judged::Decided(Decision::Continue);
+    };
+    match &mut validation.state {
+        // Nobody but the result should have brought us here.
+        ValidationState::Away { .. } => Judged::Waits(suspend::suspend(request)),
+        ValidationState::Judged(decision) => {
+            Judged::Decided(decision.take().unwrap_or(Decision::Continue))
+        }
+        ValidationState::Body(_) => {
+            if let Body::Coming(status) = body::read(request) {
+                return Judged::Waits(status);
+            }
+            check(request, validation)
+        }
+    }
+}
+
+fn check(request: Request<'_>, validation: &mut Validation) -> Judged {
+    let state = std::mem::replace(&mut validation.state, ValidationState::Judged(None));
+    let ValidationState::Body(check) = state else { return Judged::Failed };
+    let bytes = body::bytes(request).unwrap_or_default();
+    if !validate::is_heavy(bytes.len()) {
+        return Judged::Decided(validate::decide_body(&validation.plan, &check, &bytes));
+    }
+    let ticket = Ticket::new(request);
+    let number = ticket.number();
+    validation.state = ValidationState::Away { _ticket: ticket };
+    let (plan, bytes) = (Arc::clone(&validation.plan), bytes.into_owned());
+    worker::offload(move || {
+        let decision = validate::decide_body(&plan, &check, &bytes);
+        worker::post(move || {
+            suspend::resume(number, |request| {
+                let validation = context_of(request).and_then(|it| it.validation.as_mut());
+                if let Some(validation) = validation {
+                    validation.state = ValidationState::Judged(Some(decision));
+                }
+            });
+        });
+    });
+    Judged::Waits(suspend::suspend(request))
+}
+
+fn is_not_judged(request: Request<'_>) -> bool {
+    !request.is_main() || request.shows_error()
+}
+
+fn context_of<'a>(request: Request<'a>) -> Option<&'a mut RequestContext> {
+    // SAFETY: live; callers hold no other reference to the context.
+    unsafe { context::get_or_create(request.raw()) }
+}
+
+/// The validation for this plan; one for another location's plan is over.
+fn validation_of<'a>(
+    context: &'a mut RequestContext,
+    plan: &Arc<ValidatePlan>,
+) -> Option<&'a mut Validation> {
+    context.validation.as_mut().filter(|validation| Arc::ptr_eq(&validation.plan, plan))
+}
+
+/// The named capture of a regex location, encoded again: nginx matches what it has decoded.
+fn capture<'a>(request: Request<'a>, name: &str) -> Option<Cow<'a, [u8]>> {
+    let value = request.named_variable(name).filter(|value| !value.is_empty())?;
+    if !value.contains(&b'%') {
+        return Some(Cow::Borrowed(value));
+    }
+    let pieces: Vec<&[u8]> = value.split(|byte| *byte == b'%').collect();
+    Some(Cow::Owned(pieces.join(&b"%25"[..])))
+}

@@ -1,0 +1,101 @@
+//! Percent-decoding, and queries as pairs.
+
+use std::borrow::Cow;
+
+/// The decoded bytes; `%` without two hexadecimal digits stands for itself.
+///
+/// Source: RFC 3986 section 2.1; `+` as a space is the URL standard's form encoding.
+pub(in crate::validate) fn percent_decode(raw: &[u8], plus_is_space: bool) -> Cow<'_, [u8]> {
+    let special = |byte: &u8| *byte == b'%' || plus_is_space && *byte == b'+';
+    let Some(first) = raw.iter().position(special) else {
+        return Cow::Borrowed(raw);
+    };
+    let mut decoded = Vec::with_capacity(raw.len());
+    let (plain, mut rest) = raw.split_at(first);
+    decoded.extend_from_slice(plain);
+    loop {
+        rest = match rest {
+            [] => return Cow::Owned(decoded),
+            [b'%', high, low, tail @ ..] if hex(*high).is_some() && hex(*low).is_some() => {
+                let value = hex(*high).unwrap_or_default() * 16 + hex(*low).unwrap_or_default();
+                decoded.push(value);
+                tail
+            }
+            [b'+', tail @ ..] if plus_is_space => {
+                decoded.push(b' ');
+                tail
+            }
+            [byte, tail @ ..] => {
+                decoded.push(*byte);
+                tail
+            }
+        };
+    }
+}
+
+fn hex(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// The decoded text, or `None` when it is not UTF-8.
+pub(in crate::validate) fn decode_text(raw: &[u8], plus_is_space: bool) -> Option<Cow<'_, str>> {
+    match percent_decode(raw, plus_is_space) {
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+    }
+}
+
+/// One argument of a query or field of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::validate) struct Pair<'a> {
+    /// The decoded name.
+    pub(in crate::validate) name: Cow<'a, [u8]>,
+    /// The value, undecoded.
+    pub(in crate::validate) value: &'a [u8],
+}
+
+/// The arguments of a query, in order; empty ones (`&&`) are none.
+pub(in crate::validate) fn pairs(query: &[u8]) -> impl Iterator<Item = Pair<'_>> {
+    query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = split_at_equals(pair);
+        Pair { name: percent_decode(name, true), value }
+    })
+}
+
+/// What stands before and behind the first `=`.
+pub(in crate::validate) fn split_at_equals(pair: &[u8]) -> (&[u8], &[u8]) {
+    let mut parts = pair.splitn(2, |byte| *byte == b'=');
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_signs_are_decoded_once() {
+        for (raw, plus, expected) in [
+            ("abc", false, "abc"),
+            ("a%20b+c", true, "a b c"),
+            ("a%20b+c", false, "a b+c"),
+            ("%2520", false, "%20"),
+            ("%C3%A9", false, "é"),
+            ("%zz%4", false, "%zz%4"),
+            ("%", false, "%"),
+            ("%+1", true, "% 1"),
+        ] {
+            assert_eq!(decode_text(raw.as_bytes(), plus).as_deref(), Some(expected), "{raw}");
+        }
+        assert_eq!(decode_text(b"%FF", false), None);
+    }
+
+    #[test]
+    fn a_query_is_split_before_it_is_decoded() {
+        let read: Vec<_> = pairs(b"a=1&&b%3Dc=d%26e=f&g&=h").collect();
+        let pair = |name: &'static str, value: &'static str| Pair {
+            name: Cow::Borrowed(name.as_bytes()),
+            value: value.as_bytes(),
+        };
+        assert_eq!(read, [pair("a", "1"), pair("b=c", "d%26e=f"), pair("g", ""), pair("", "h")]);
+    }
+}

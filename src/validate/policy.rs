@@ -1,0 +1,273 @@
+//! The two decisions: on the head, before anything of the body is read, and on the whole body.
+
+use std::sync::Arc;
+
+use super::content_type::{ContentHeaders, Kind, MediaType};
+use super::faults::Origin;
+use super::form;
+use super::json::{self, Json};
+use super::openapi::{Api, Lookup};
+use super::param::{Inputs, Parameter, Place};
+use super::schema::Schema;
+use super::shape::Shape;
+use crate::decision::{Decision, Fault, MAX_FAULTS, Policy, Reason, Refusal};
+use crate::request::RequestHead;
+
+/// What a location checks.
+#[derive(Clone, Debug)]
+pub struct ValidatePlan {
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) body: Option<Arc<BodyRule>>,
+    pub(super) openapi: Option<Arc<Api>>,
+    pub(super) detailed: bool,
+    pub(super) max_depth: usize,
+    pub(super) content_headers: ContentHeaders,
+}
+
+impl ValidatePlan {
+    /// The names of the path parameters that `validate_param` asks for.
+    pub fn path_parameter_names(&self) -> impl Iterator<Item = &str> {
+        let in_path = |parameter: &&Parameter| parameter.place == Place::Path;
+        self.parameters.iter().filter(in_path).map(|parameter| parameter.name.as_str())
+    }
+}
+
+/// A `validate_body` directive.
+#[derive(Debug)]
+pub(super) struct BodyRule {
+    pub(super) schema: Arc<Schema>,
+    pub(super) types: Vec<MediaType>,
+}
+
+/// What is known of a request before its body.
+#[derive(Debug)]
+pub struct HeadFacts<'a, H> {
+    /// Method, query and headers.
+    pub head: &'a H,
+    /// The path as the client sent it, percent-encoded, without the query.
+    pub path: &'a [u8],
+    /// The path's parameters by name, percent-encoded: named captures of the location, parameters of its `route`.
+    pub path_parameters: &'a [(&'a str, &'a [u8])],
+}
+
+/// The decision on a request's head.
+#[derive(Clone, Debug)]
+pub struct HeadOutcome {
+    /// `Continue`, or what is wrong with the head.
+    pub decision: Decision,
+    /// What is to be done with the body; `None` when it need not be read.
+    pub body: Option<BodyCheck>,
+}
+
+/// What is to be done with a body. Owned, so that it can be taken to another thread.
+#[derive(Clone, Debug)]
+pub struct BodyCheck {
+    /// What the body says it is; `None` when it may not be said.
+    kind: Option<Kind>,
+    rules: [Option<Rule>; 2],
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    policy: Policy,
+    required: bool,
+    content: Content,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Refused,
+    Unchecked,
+    Checked(Arc<Schema>),
+}
+
+/// Bodies from here on take long enough to be checked away from the event loop.
+pub const HEAVY_BODY_BYTES: usize = 128 * 1024;
+
+/// True for a body that should be checked away from the event loop.
+pub fn is_heavy(body_bytes: usize) -> bool {
+    body_bytes >= HEAVY_BODY_BYTES
+}
+
+/// The decision on a request's head: operation and parameters.
+pub fn decide_head<H: RequestHead>(plan: &ValidatePlan, facts: &HeadFacts<'_, H>) -> HeadOutcome {
+    match check_head(plan, facts) {
+        Ok(body) => HeadOutcome { decision: Decision::Continue, body },
+        Err(refusal) => HeadOutcome { decision: refusal.into(), body: None },
+    }
+}
+
+fn check_head<H: RequestHead>(
+    plan: &ValidatePlan,
+    facts: &HeadFacts<'_, H>,
+) -> Result<Option<BodyCheck>, Refusal> {
+    let own = Inputs::new(facts.head, facts.path_parameters, &plan.parameters);
+    check_parameters(plan, Policy::ValidateParam, &plan.parameters, &own)?;
+    let mut rules = [None, None];
+    let body_type = plan.content_headers.body_type(facts.head);
+    let kind = body_type.and_then(|body| body.kind());
+    // What is readable neither as the type it claims nor as another is not allowed, whatever the list says.
+    let content = |schema: Option<&Arc<Schema>>| match (&kind, schema) {
+        (None, _) | (_, None) => Content::Refused,
+        (Some(Kind::Other), _) => Content::Unchecked,
+        (Some(_), Some(schema)) => Content::Checked(Arc::clone(schema)),
+    };
+    if let Some(rule) = &plan.body {
+        let listed = body_type
+            .is_some_and(|body| rule.types.iter().any(|listed| listed.matches(&body).is_some()));
+        let content = content(Some(&rule.schema).filter(|_| listed));
+        rules[0] = Some(Rule { policy: Policy::ValidateBody, required: true, content });
+    }
+    if let Some(api) = &plan.openapi {
+        let operation = match api.find(facts.head.method(), facts.path) {
+            Lookup::Found(operation) => Some(operation),
+            Lookup::Unknown => None,
+            Lookup::NoPath => return Err(no_operation()),
+            Lookup::NoMethod(allow) => return Err(no_method(allow)),
+        };
+        if let Some(found) = operation {
+            let inputs = Inputs::new(facts.head, &found.path, &found.operation.parameters);
+            check_parameters(plan, Policy::ValidateOpenapi, &found.operation.parameters, &inputs)?;
+            rules[1] = found.operation.body.as_ref().map(|body| {
+                let content = match body_type.and_then(|given| body.schema_for(&given)) {
+                    Some(Some(schema)) => content(Some(schema)),
+                    Some(None) => Content::Unchecked,
+                    None => Content::Refused,
+                };
+                Rule { policy: Policy::ValidateOpenapi, required: body.required, content }
+            });
+        }
+    }
+    let is_idle = |rule: &Rule| !rule.required && matches!(rule.content, Content::Unchecked);
+    let rules = rules.map(|rule| rule.filter(|rule| !is_idle(rule)));
+    Ok(rules.iter().any(Option::is_some).then_some(BodyCheck { kind, rules }))
+}
+
+fn no_operation() -> Refusal {
+    Refusal::new(Policy::ValidateOpenapi, Reason::NoOperation, 404, "No such operation")
+}
+
+fn no_method(allow: &str) -> Refusal {
+    Refusal::new(Policy::ValidateOpenapi, Reason::Method, 405, "Method not allowed")
+        .with_header("Allow", allow)
+}
+
+fn check_parameters<H: RequestHead>(
+    plan: &ValidatePlan,
+    policy: Policy,
+    parameters: &[Parameter],
+    inputs: &Inputs<'_, H>,
+) -> Result<(), Refusal> {
+    let mut faults = Vec::new();
+    for parameter in parameters {
+        parameter.check(inputs, plan.detailed, &mut faults);
+        if faults.len() >= MAX_FAULTS || !plan.detailed && !faults.is_empty() {
+            break;
+        }
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let message = "request param doesn't conform to schema";
+    Err(refusal(plan, policy, Reason::ParamSchema, message, faults))
+}
+
+fn refusal(
+    plan: &ValidatePlan,
+    policy: Policy,
+    reason: Reason,
+    message: &'static str,
+    mut faults: Vec<Fault>,
+) -> Refusal {
+    faults.truncate(MAX_FAULTS);
+    let mut refusal = Refusal::new(policy, reason, 400, message);
+    if plan.detailed {
+        refusal.faults = faults;
+    }
+    refusal
+}
+
+const BODY: Origin<'static> = Origin { location: "body", name: None };
+
+/// The decision on a whole body, empty when the request has none.
+pub fn decide_body(plan: &ValidatePlan, check: &BodyCheck, body: &[u8]) -> Decision {
+    match check_body(plan, check, body) {
+        Ok(()) => Decision::Continue,
+        Err(refusal) => refusal.into(),
+    }
+}
+
+fn check_body(plan: &ValidatePlan, check: &BodyCheck, body: &[u8]) -> Result<(), Refusal> {
+    let mut document = None;
+    for rule in check.rules.iter().flatten() {
+        if body.is_empty() {
+            if rule.required {
+                let fault = BODY.fault("required", "must be present");
+                return Err(does_not_conform(plan, rule, vec![fault]));
+            }
+            continue;
+        }
+        let schema = match &rule.content {
+            Content::Unchecked => continue,
+            Content::Refused => {
+                let message = "specified Content-Type is not allowed";
+                return Err(Refusal::new(rule.policy, Reason::ContentType, 415, message));
+            }
+            Content::Checked(schema) => schema,
+        };
+        if check.kind == Some(Kind::Json) {
+            let value = match document.take() {
+                Some(value) => value,
+                None => json::parse(body, plan.max_depth).map_err(|_| {
+                    let message = "request body is not valid JSON";
+                    Refusal::new(rule.policy, Reason::NotJson, 400, message)
+                })?,
+            };
+            check_value(plan, rule, schema, &value)?;
+            document = Some(value);
+        } else {
+            check_form(plan, rule, schema, check.kind.as_ref(), body)?;
+        }
+    }
+    Ok(())
+}
+
+fn does_not_conform(plan: &ValidatePlan, rule: &Rule, faults: Vec<Fault>) -> Refusal {
+    let message = "request body doesn't conform to schema";
+    refusal(plan, rule.policy, Reason::BodySchema, message, faults)
+}
+
+fn check_value(
+    plan: &ValidatePlan,
+    rule: &Rule,
+    schema: &Schema,
+    value: &Json<'_>,
+) -> Result<(), Refusal> {
+    if schema.is_valid(value) {
+        return Ok(());
+    }
+    let faults = if plan.detailed { schema.faults(value, &BODY) } else { Vec::new() };
+    Err(does_not_conform(plan, rule, faults))
+}
+
+/// A form conforms when it does with its fields typed, or with its fields as the strings that they are.
+fn check_form(
+    plan: &ValidatePlan,
+    rule: &Rule,
+    schema: &Schema,
+    kind: Option<&Kind>,
+    body: &[u8],
+) -> Result<(), Refusal> {
+    let read = |shape: &Shape, typed: bool| match kind {
+        Some(Kind::Multipart(boundary)) => {
+            form::multipart(body, boundary, shape, typed, plan.max_depth)
+        }
+        _ => form::urlencoded(body, shape, typed),
+    };
+    let broken = |reason| does_not_conform(plan, rule, vec![BODY.fault("content", reason)]);
+    let typed = read(schema.shape(), true).map_err(broken)?;
+    if schema.is_valid(&typed) || schema.is_valid(&read(schema.shape(), false).map_err(broken)?) {
+        return Ok(());
+    }
+    check_value(plan, rule, schema, &typed)
+}
