@@ -18,7 +18,7 @@ const BAR: Duration = Duration::from_millis(20);
 /// Several of the functions' times long, so that all that they do to the worker is in it.
 const ROUND_TIME: Duration = Duration::from_secs(2);
 /// A machine that is busy with something else spoils a round; a worker that waits spoils them all.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// Keeps all connections waiting for a reply, which they get and ask anew for one after the other.
 fn invoke(connections: &mut [Connection], stop: &AtomicBool, replies: &AtomicU64) -> Outcome {

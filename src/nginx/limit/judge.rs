@@ -1,14 +1,14 @@
 //! A request against the limits of its place: zones of this host under their mutexes, stores by asking and waiting.
 
 use super::location::LimitLocation;
-use super::suspend::{self, Ticket};
 use super::zone::LimitZone;
 use super::{Charged, Limits};
 use crate::nginx::clock;
 use crate::nginx::context::{self, Authenticated};
 use crate::nginx::request::Request;
 use crate::nginx::shared::ZoneGuard;
-use crate::rate_limit::fleet::{Demand, exact_call, read_exact};
+use crate::nginx::suspend::{self, Ticket};
+use crate::rate_limit::fleet::{Demand, Numbers, StoreError, exact_call, read_exact};
 use crate::rate_limit::key::{FleetKey, Key, KeyFacts, KeyTemplate};
 use crate::rate_limit::policy::{Charge, Counting, Spending, Verdict, check_and_charge};
 use crate::rate_limit::table::Fingerprint;
@@ -56,7 +56,23 @@ pub(super) struct Asking {
     items: Vec<Item>,
     /// What the stores have said.
     verdict: Verdict,
-    pub(super) ticket: Option<Ticket>,
+    pub(super) question: Option<Question>,
+}
+
+/// What a store was asked, and what it has answered.
+#[derive(Debug)]
+pub(super) struct Question {
+    ticket: Ticket,
+    answer: Option<Result<Numbers, StoreError>>,
+}
+
+impl Question {
+    /// Takes the answer to the question of this number.
+    pub(super) fn answer(&mut self, number: u64, answer: Result<Numbers, StoreError>) {
+        if self.ticket.number() == number {
+            self.answer = Some(answer);
+        }
+    }
 }
 
 /// The parts of a place's limits.
@@ -129,7 +145,7 @@ impl<'a> Place<'a> {
             let Some(zone) = self.zones.get(limit.zone) else { continue };
             let mark = Charged { zone: limit.zone, counter: limit.counter };
             // Limits of one place that share a counter are charged together, the larger cost once.
-            let known = charged.iter().any(|known| *known == mark);
+            let known = charged.contains(&mark);
             if known && !items.iter().any(|item| self.is_of(item, mark)) {
                 continue;
             }
@@ -248,13 +264,13 @@ impl<'a> Place<'a> {
                 continue;
             }
             let demands = part.iter().filter_map(|item| self.demand(item)).collect::<Vec<_>>();
-            if let Some(ticket) = &mut asking.ticket {
-                let Some(answer) = ticket.answer.take() else {
+            if let Some(question) = &mut asking.question {
+                let Some(answer) = question.answer.take() else {
                     // Nobody but the answer should have brought us here.
                     limits.asking = Some(asking);
                     return Judgement::Waits(suspend::suspend(request));
                 };
-                asking.ticket = None;
+                asking.question = None;
                 let is_read = answer.is_ok_and(|numbers| read_exact(&numbers, &demands, verdict));
                 for item in &mut part {
                     if is_read {
@@ -277,7 +293,7 @@ impl<'a> Place<'a> {
             let is_asked =
                 zone.store.borrow().as_ref().is_some_and(|store| store.ask(call, ticket.number()));
             if is_asked {
-                asking.ticket = Some(ticket);
+                asking.question = Some(Question { ticket, answer: None });
                 limits.asking = Some(asking);
                 return Judgement::Waits(suspend::suspend(request));
             }
