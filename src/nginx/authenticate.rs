@@ -4,6 +4,7 @@ use super::body::{self, Body};
 use super::clock;
 use super::context::{self, Authenticated};
 use super::edit;
+use super::limit;
 use super::main_conf::MainConf;
 use super::phases::Judged;
 use super::request::Request;
@@ -47,6 +48,11 @@ pub(super) fn strip_identity(request: Request<'_>) -> Option<()> {
 /// Finds out who asks.
 pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan) -> Judged {
     // SAFETY: live; no other reference to the context is held here.
+    let context = unsafe { context::get(request.raw()) };
+    if let Some(decision) = context.and_then(|context| context.failed.take()) {
+        return count_failure(request, *decision);
+    }
+    // SAFETY: as above.
     let known = unsafe { context::get(request.raw()) }.and_then(|it| it.authenticated.as_ref());
     if known.is_some_and(|known| known.set == plan.set) {
         return Judged::Decided(Decision::Continue);
@@ -66,6 +72,7 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
     if plan.hide && hide_key(request, plan, &outcome, kind.as_ref(), bytes).is_none() {
         return Judged::Failed;
     }
+    let is_failed_key = outcome.is_failed_key();
     let Outcome { decision, identity, .. } = outcome;
     if let Some(identity) = identity {
         // From before an internal redirect, by another set.
@@ -91,7 +98,26 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
         };
         context.authenticated = Some(Authenticated { set: plan.set, version: set, identity });
     }
-    Judged::Decided(decision)
+    if is_failed_key { count_failure(request, decision) } else { Judged::Decided(decision) }
+}
+
+/// What key_auth has decided, unless the client has failed too often.
+fn count_failure(request: Request<'_>, decision: Decision) -> Judged {
+    let conf = request.conf();
+    let (Some(plan), Some(location)) = (&conf.plan.key_auth_failures, &conf.failures) else {
+        return Judged::Decided(decision);
+    };
+    match limit::failures(request, plan, location) {
+        Ok(Some(refusal)) => Judged::Decided(refusal.into()),
+        Ok(None) => Judged::Decided(decision),
+        Err(waits) => {
+            // SAFETY: live; no other reference to the context is held here.
+            if let Some(context) = unsafe { context::get(request.raw()) } {
+                context.failed = Some(Box::new(decision));
+            }
+            waits
+        }
+    }
 }
 
 fn content_type(request: Request<'_>) -> Option<&[u8]> {

@@ -1,6 +1,5 @@
 //! Reading request bodies in a phase, and looking at them.
 
-use super::guard::guard_request;
 use super::request::Request;
 use nginx_sys::{
     NGX_DONE, NGX_HTTP_SPECIAL_RESPONSE, ngx_http_core_run_phases, ngx_http_finalize_request,
@@ -18,14 +17,16 @@ pub(super) enum Body {
     Coming(ngx_int_t),
 }
 
-/// Asks nginx for the whole body, in memory or in a temporary file.
+/// Asks nginx for the whole body, in memory or in a temporary file. There is none to come where it has been read or thrown
+/// away, nor in a subrequest: nginx would call back at once, for ever.
 ///
 /// Source: ngx_http_mirror_module, which reads bodies in a phase in the same way.
 pub(super) fn read(request: Request<'_>) -> Body {
     let raw = request.raw().as_ptr();
     // SAFETY: the request is live; nginx calls `arrived` once, at once or later.
     unsafe {
-        if !(*raw).request_body.is_null() {
+        let comes = (*raw).request_body.is_null() && (*raw).discard_body() == 0;
+        if !comes || !request.is_main() {
             return Body::Ready;
         }
         (*raw).set_request_body_in_single_buf(1);
@@ -39,16 +40,14 @@ pub(super) fn read(request: Request<'_>) -> Body {
     }
 }
 
+/// No guard: nothing but nginx's own functions is called, and a request that a guard lets drop here would wait for ever.
 unsafe extern "C" fn arrived(request: *mut ngx_http_request_t) {
-    guard_request("request body", request, (), |raw| {
-        // SAFETY: nginx hands a live request; its phases go on where the body was asked for.
-        unsafe {
-            let raw = raw.as_ptr();
-            (*raw).set_preserve_body(1);
-            (*raw).write_event_handler = Some(ngx_http_core_run_phases);
-            ngx_http_core_run_phases(raw);
-        }
-    });
+    // SAFETY: nginx hands a live request; its phases go on where the body was asked for.
+    unsafe {
+        (*request).set_preserve_body(1);
+        (*request).write_event_handler = Some(ngx_http_core_run_phases);
+        ngx_http_core_run_phases(request);
+    }
 }
 
 /// The body that has been read, in one piece; `None` when the request has none, or its file cannot be read.

@@ -1,7 +1,9 @@
 //! What the module remembers of a request, from its first phase to its log line.
 
+use super::limit::Limits;
 use super::memory;
 use super::module::ngx_http_apigate_module;
+use super::suspend::Ticket;
 use crate::consumers::{ConsumerSet, Identity};
 use crate::cors::CorsPlan;
 use crate::decision::{Decision, Refusal};
@@ -36,8 +38,8 @@ pub(super) struct Validation {
 pub(super) enum ValidationState {
     /// The head conforms; so must the body.
     Body(BodyCheck),
-    /// A helper thread has the body.
-    Away,
+    /// A helper thread has the body; the request waits.
+    Away { _ticket: Ticket },
     /// Everything was looked at: the decision, until it is carried out.
     Judged(Option<Decision>),
 }
@@ -60,6 +62,10 @@ pub(super) struct Invocation {
 pub(super) struct RequestContext {
     /// What key_auth has found, for the set it looked in.
     pub(super) authenticated: Option<Authenticated>,
+    /// What key_auth says of a failed key, while a store is asked how many there were.
+    pub(super) failed: Option<Box<Decision>>,
+    /// What the limits have found and charged.
+    pub(super) limits: Option<Box<Limits>>,
     /// How far validation is.
     pub(super) validation: Option<Validation>,
     /// What is known of the invocation.

@@ -9,8 +9,8 @@ use super::{
     conf, error_pages, main_conf, method, phases, response_headers, response_json, variables,
 };
 use nginx_sys::{
-    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t,
-    ngx_http_module, ngx_http_module_t, ngx_int_t, ngx_module_t,
+    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
+    ngx_module_t,
 };
 use std::ffi::c_char;
 use std::ptr::{addr_of, addr_of_mut, null};
@@ -18,7 +18,7 @@ use std::ptr::{addr_of, addr_of_mut, null};
 /// Directives, phases and variables.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
+pub(super) static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(MAIN_CONTEXT).cast_mut().cast(),
     commands: addr_of_mut!(COMMANDS).cast(),
     type_: NGX_HTTP_MODULE as _,
@@ -31,7 +31,7 @@ pub static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
 /// Headers of every response and bodies of error pages; a module of its own for its place among the filters.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_module_t {
+pub(super) static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(ERROR_CONTEXT).cast_mut().cast(),
     type_: NGX_HTTP_MODULE as _,
     ..ngx_module_t::default()
@@ -40,7 +40,7 @@ pub static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_module_t
 /// Edits of JSON bodies; its place among the filters is before compression and behind all that writes bodies.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static mut ngx_http_apigate_json_filter_module: ngx_module_t = ngx_module_t {
+pub(super) static mut ngx_http_apigate_json_filter_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(JSON_CONTEXT).cast_mut().cast(),
     type_: NGX_HTTP_MODULE as _,
     ..ngx_module_t::default()
@@ -96,25 +96,13 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard("configuration", NGX_ERROR as ngx_int_t, || {
         // SAFETY: nginx hands a cycle whose configuration is read; nobody else has the main conf now.
         unsafe {
-            if let (Some(main), Some(user)) = (main_conf(cycle), User::of_workers(cycle)) {
+            if let (Some(main), Some(user)) = (MainConf::of_cycle(&*cycle), User::of_workers(cycle))
+            {
                 main.watched_files().for_each(|file| user.warn_of(file));
             }
         }
         NGX_OK as ngx_int_t
     })
-}
-
-/// What `http` alone holds; `None` without an `http` block.
-///
-/// # Safety
-/// `cycle` is live and its configuration is read.
-unsafe fn main_conf<'a>(cycle: *mut ngx_cycle_t) -> Option<&'a MainConf> {
-    // SAFETY: the http module has a context in every cycle, null without an `http` block; create_main made the conf.
-    unsafe {
-        let http = *(*cycle).conf_ctx.add(ngx_http_module.index);
-        let http = http.cast::<ngx_http_conf_ctx_t>().as_ref()?;
-        (*http.main_conf.add(ngx_http_apigate_module.ctx_index)).cast::<MainConf>().as_ref()
-    }
 }
 
 unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
@@ -125,18 +113,26 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         // SAFETY: the worker's cycle.
         unsafe {
             let status = worker::open_mailbox(cycle);
-            if status == NGX_OK as ngx_int_t
-                && let Some(main) = main_conf(cycle)
-            {
+            if status != NGX_OK as ngx_int_t {
+                return status;
+            }
+            if let Some(main) = MainConf::of_cycle(&*cycle) {
                 main.start();
             }
-            status
+            NGX_OK as ngx_int_t
         }
     })
 }
 
-unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
-    guard("worker's end", (), worker::stop_work);
+unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
+    guard("worker's end", (), || {
+        // SAFETY: the worker's cycle, whose configuration is there still.
+        if let Some(main) = unsafe { MainConf::of_cycle(&*cycle) } {
+            main.stop();
+            worker::finish_work();
+        }
+        worker::let_threads_be_cut();
+    });
 }
 
 /// The filter that is registered last runs first.
@@ -150,7 +146,7 @@ unsafe extern "C" fn error_filters(cf: *mut ngx_conf_t) -> ngx_int_t {
 
 /// A null-terminated table that nginx finds by its name.
 #[repr(transparent)]
-pub struct Table<T, const N: usize>([*const T; N]);
+pub(super) struct Table<T, const N: usize>([*const T; N]);
 
 // SAFETY: read by nginx's main thread alone.
 unsafe impl<T, const N: usize> Sync for Table<T, N> {}
@@ -158,7 +154,7 @@ unsafe impl<T, const N: usize> Sync for Table<T, N> {}
 /// The modules of this shared object. `ngx_modules!` would export an empty order, which puts filters in the wrong place.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static ngx_modules: Table<ngx_module_t, 4> = Table([
+pub(super) static ngx_modules: Table<ngx_module_t, 4> = Table([
     addr_of!(ngx_http_apigate_module),
     addr_of!(ngx_http_apigate_json_filter_module),
     addr_of!(ngx_http_apigate_error_filter_module),
@@ -168,7 +164,7 @@ pub static ngx_modules: Table<ngx_module_t, 4> = Table([
 /// Their names.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static ngx_module_names: Table<c_char, 4> = Table([
+pub(super) static ngx_module_names: Table<c_char, 4> = Table([
     c"ngx_http_apigate_module".as_ptr(),
     c"ngx_http_apigate_json_filter_module".as_ptr(),
     c"ngx_http_apigate_error_filter_module".as_ptr(),
@@ -179,7 +175,7 @@ pub static ngx_module_names: Table<c_char, 4> = Table([
 /// order of the list. Source: ngx_module.c, ngx_module_order.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static ngx_module_order: Table<c_char, 7> = Table([
+pub(super) static ngx_module_order: Table<c_char, 7> = Table([
     c"ngx_http_apigate_json_filter_module".as_ptr(),
     c"ngx_http_gunzip_filter_module".as_ptr(),
     c"ngx_http_userid_filter_module".as_ptr(),
