@@ -43,7 +43,8 @@ has_libclang() {
 has_package() {
     case $1 in
     gcc) command -v cc >/dev/null ;;
-    clang | curl | git | make | pkg-config | redis-server | shellcheck | valgrind) command -v "$1" >/dev/null ;;
+    clang | curl | git | make | pkg-config | python3 | redis-server | shellcheck | valgrind) command -v "$1" >/dev/null ;;
+    nghttp2-client) command -v h2load >/dev/null ;;
     util-linux) command -v setpriv >/dev/null ;;
     libc6-dev) has_header stdio.h ;;
     libclang-dev) has_libclang ;;

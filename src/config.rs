@@ -16,6 +16,10 @@ use crate::lambda::{LambdaDirectives, LambdaPlan};
 use crate::method::{self, MethodDirectives, MethodPlan};
 use crate::path::{self, PathDirectives, PathPlan};
 use crate::pipeline::{self, PipelineDirectives, PipelinePlan};
+use crate::rate_limit::key::CounterId;
+use crate::rate_limit::{
+    self, Rate, RateLimitDirectives, RateLimitPlan, RateLimitZone, RateLimitZones, ZonePlan,
+};
 use crate::response_json::{self, ResponseJsonDirectives, ResponseJsonPlan};
 use crate::route::{self, RouteDirectives, RoutePlan};
 use crate::validate::{self, ValidateDirectives, ValidatePlan};
@@ -32,6 +36,10 @@ pub struct Entry<Level> {
     pub takes: Takes,
     /// True when the directive makes us the location's content handler.
     pub handles: bool,
+    /// The reference's syntax line, without the name.
+    pub syntax: &'static str,
+    /// The reference's default, empty when there is none.
+    pub default: &'static str,
     /// Reads the words into the level.
     pub parse: fn(&Words<'_>, &mut Level) -> Result<(), DirectiveError>,
 }
@@ -50,6 +58,8 @@ macro_rules! entries {
             context: <$directive as Directive>::CONTEXT,
             takes: <$directive as Directive>::TAKES,
             handles: <$directive as Directive>::HANDLES,
+            syntax: <$directive as Directive>::SYNTAX,
+            default: <$directive as Directive>::DEFAULT,
             parse: |words, level| <$directive as Directive>::parse(words, &mut level.$field),
         }),*]
     };
@@ -71,6 +81,10 @@ pub const LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
     key_auth::KeyAuth => key_auth,
     key_auth::KeyAuthFailures => key_auth,
     acl::Acl => acl,
+    rate_limit::RateLimit => rate_limit,
+    rate_limit::RateLimitStatus => rate_limit,
+    rate_limit::RateLimitMessage => rate_limit,
+    rate_limit::RateLimitHeaders => rate_limit,
     aws::AwsRegion => aws,
     aws::AwsCredentials => aws,
     aws::AwsAssumeRole => aws,
@@ -115,6 +129,8 @@ pub const CONSUMERS: &Entry<MainDirectives> = &Entry {
     context: Context::HTTP,
     takes: Takes::One,
     handles: false,
+    syntax: "NAME { ... }",
+    default: "",
     parse: |words, main| {
         main.consumers.push(ConsumersBlock::new(words.first()?, words.place().clone())?);
         Ok(())
@@ -122,13 +138,17 @@ pub const CONSUMERS: &Entry<MainDirectives> = &Entry {
 };
 
 /// The directives that stand in `http` alone.
-pub const MAIN: &[Entry<MainDirectives>] = entries![MainDirectives;];
+pub const MAIN: &[Entry<MainDirectives>] = entries![MainDirectives;
+    RateLimitZone => rate_limit,
+];
 
 /// What `http` alone holds.
 #[derive(Debug, Default)]
 pub struct MainDirectives {
     /// `consumers NAME { }`
     pub consumers: Vec<ConsumersBlock>,
+    /// `rate_limit_zone`
+    pub rate_limit: RateLimitZones,
 }
 
 /// A consumer set as it was loaded, and how to load it again.
@@ -151,6 +171,8 @@ pub struct MainPlan {
     pub sets: Vec<SetPlan>,
     /// The places that credentials come from.
     pub sources: Sources,
+    /// The zones of counters, by number.
+    pub rate_limit_zones: Vec<ZonePlan>,
 }
 
 impl MainDirectives {
@@ -175,7 +197,12 @@ impl MainDirectives {
             let loaded = plan.load()?;
             sets.push(SetPlan { plan, loaded, required: Vec::new() });
         }
-        Ok(MainPlan { environment: Arc::new(environment), sets, sources: Sources::default() })
+        Ok(MainPlan {
+            environment: Arc::new(environment),
+            sets,
+            sources: Sources::default(),
+            rate_limit_zones: self.rate_limit.zones().to_vec(),
+        })
     }
 }
 
@@ -188,6 +215,7 @@ pub struct LocationDirectives {
     pub method: MethodDirectives,
     pub key_auth: KeyAuthDirectives,
     pub acl: AclDirectives,
+    pub rate_limit: RateLimitDirectives,
     pub aws: AwsDirectives,
     pub lambda: LambdaDirectives,
     pub route: RouteDirectives,
@@ -211,8 +239,12 @@ pub struct LocationPlan {
     pub method: Option<MethodPlan>,
     /// `key_auth`
     pub key_auth: Option<Arc<KeyAuthPlan>>,
+    /// `key_auth_failures`
+    pub key_auth_failures: Option<Arc<FailuresPlan>>,
     /// `acl`
     pub acl: Option<Arc<AclPlan>>,
+    /// `rate_limit`
+    pub rate_limit: Option<Arc<RateLimitPlan>>,
     /// `lambda_pass`, with the region and the credentials it calls with
     pub lambda: Option<(Arc<LambdaPlan>, AwsPlan)>,
     /// `route`
@@ -225,7 +257,22 @@ pub struct LocationPlan {
     pub response_json: Option<Arc<ResponseJsonPlan>>,
 }
 
+/// How many failed authentications a client may have.
+#[derive(Clone, Debug)]
+pub struct FailuresPlan {
+    /// The limits.
+    pub limits: RateLimitPlan,
+    /// The status of each limit's refusals, in the same order.
+    pub statuses: Vec<u16>,
+}
+
 impl LocationDirectives {
+    /// Tells the level what to call itself in the identity of its counters; see [`RateLimitDirectives::set_scope`].
+    pub fn set_scope(&mut self, scope: &str) {
+        self.rate_limit.set_scope(scope);
+        self.key_auth.set_scope(scope);
+    }
+
     /// Takes from the outer level what is not written here.
     pub fn merge(&mut self, outer: &Self) {
         self.pipeline.merge(&outer.pipeline);
@@ -233,6 +280,7 @@ impl LocationDirectives {
         self.method.merge(&outer.method);
         self.key_auth.merge(&outer.key_auth);
         self.acl.merge(&outer.acl);
+        self.rate_limit.merge(&outer.rate_limit);
         self.aws.merge(&outer.aws);
         self.lambda.merge(&outer.lambda);
         self.route.merge(&outer.route);
@@ -258,8 +306,11 @@ impl LocationDirectives {
             set.required.push(name.to_string());
         }
         let acl = self.acl.compile(key_auth.is_some())?;
+        let rate_limit = self.rate_limit.compile(&main.rate_limit_zones)?;
+        let key_auth_failures = self.compile_failures(&main.rate_limit_zones)?;
         let lambda = match self.lambda.compile()? {
             Some(plan) => {
+                let plan = plan.with_environment(|name| main.environment.get(name))?;
                 let aws = self.aws.compile(&main.environment, &mut main.sources)?;
                 Some((Arc::new(plan), aws))
             }
@@ -270,6 +321,7 @@ impl LocationDirectives {
         let owns_errors = self.pipeline.is_written()
             || key_auth.is_some()
             || acl.is_some()
+            || rate_limit.is_some()
             || validate.is_some()
             || lambda.is_some();
         let (cors, response_json) = (self.cors.compile(), self.response_json.compile());
@@ -281,7 +333,9 @@ impl LocationDirectives {
             path,
             method,
             key_auth: key_auth.map(Arc::new),
+            key_auth_failures: key_auth_failures.map(Arc::new),
             acl: acl.map(Arc::new),
+            rate_limit: rate_limit.map(Arc::new),
             lambda,
             route: self.route.compile()?.map(Arc::new),
             validate,
@@ -289,4 +343,20 @@ impl LocationDirectives {
             response_json,
         })
     }
+
+    fn compile_failures(&self, zones: &[ZonePlan]) -> Result<Option<FailuresPlan>, DirectiveError> {
+        let written = self.key_auth.compile_failures(Rate::parse)?;
+        let mut limits = Vec::with_capacity(written.len());
+        for (ordinal, limit) in written.iter().enumerate() {
+            let zone = ZonePlan::find(zones, &limit.zone, &limit.place)?;
+            let scope = format!("key_auth_failures {}", limit.scope);
+            limits.push((limit.rate, zone, CounterId::placed(&scope, ordinal)));
+        }
+        let statuses = written.iter().map(|limit| limit.status).collect();
+        let plan = FailuresPlan { limits: RateLimitPlan::of_failures(&limits, zones), statuses };
+        Ok((!limits.is_empty()).then_some(plan))
+    }
 }
+
+#[cfg(test)]
+mod reference_tests;

@@ -23,6 +23,7 @@ pub mod lambda;
 pub mod method;
 pub mod path;
 pub mod pipeline;
+pub mod rate_limit;
 pub mod request;
 pub mod response_json;
 pub mod route;

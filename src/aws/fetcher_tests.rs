@@ -215,10 +215,10 @@ fn many_refusals_of_one_generation_are_one_fetch() {
     }
     // refused again at once: not before the spacing is over
     fetcher.slot.request_refresh(2);
-    fetcher.step(process.at(12_999));
+    fetcher.step(process.at(10_999));
     assert_eq!((endpoint.asked(), process.events()), (2, vec![]));
     endpoint.gives(Some(("TWO", 1_000)));
-    fetcher.step(process.at(13_000));
+    fetcher.step(process.at(11_000));
     assert_eq!((endpoint.asked(), process.events()), (3, vec![published(3, 1_000)]));
 }
 

@@ -10,8 +10,9 @@ const RECHECK_MS: u64 = 300_000;
 /// A source that gave the same credentials again is asked again after this: the metadata service renews them minutes before
 /// their end, not when it is asked.
 const UNCHANGED_MS: u64 = 60_000;
-/// How soon a fetch that requests ask for follows another.
-const FORCED_SPACING_MS: u64 = 3_000;
+/// How soon a fetch that requests ask for follows another. Less than requests wait: what is revoked right after it was fetched
+/// fails none of them.
+const FORCED_SPACING_MS: u64 = 1_000;
 const FIRST_BACKOFF_MS: u64 = 1_000;
 const MAX_BACKOFF_MS: u64 = 30_000;
 
@@ -177,10 +178,10 @@ mod tests {
     fn forced_fetches_keep_their_distance_and_delay_nothing() {
         let mut schedule = Schedule::new();
         schedule.succeeded(NOW_MS, Some(NOW_MS + HOUR_MS), false, 0);
-        schedule.force(NOW_MS + 1_000);
-        assert_eq!(schedule.due_ms(), NOW_MS + 3_000);
-        schedule.force(NOW_MS + 2_000);
-        assert_eq!(schedule.due_ms(), NOW_MS + 3_000);
+        schedule.force(NOW_MS + 300);
+        assert_eq!(schedule.due_ms(), NOW_MS + 1_000);
+        schedule.force(NOW_MS + 600);
+        assert_eq!(schedule.due_ms(), NOW_MS + 1_000);
         schedule.succeeded(NOW_MS, Some(NOW_MS + HOUR_MS), false, 0);
         schedule.force(NOW_MS + 60_000);
         assert_eq!(schedule.due_ms(), NOW_MS + 60_000);

@@ -204,8 +204,9 @@ impl CredentialSource {
         known.map_or_else(|| self.instance_region().map_err(|_| FetchError::NoRegion), Ok)
     }
 
-    /// The instance's region, asked for until it is known once.
-    fn instance_region(&self) -> Result<Region, FetchError> {
+    /// The instance's region, asked for until it is known once. Blocks for a second or two: at configuration and on helper
+    /// threads only.
+    pub fn instance_region(&self) -> Result<Region, FetchError> {
         if let Some(region) = self.instance_region.get() {
             return Ok(region.clone());
         }

@@ -123,6 +123,11 @@ impl ConsumersPlan {
         &self.files
     }
 
+    /// True when a change of a file is to take effect without a reload.
+    pub fn is_watched(&self) -> bool {
+        self.files.iter().any(|file| file.watch.is_some())
+    }
+
     /// The set, from the lines and a fresh reading of every file, with the version of every file.
     ///
     /// Errors: what is wrong, at the place of the line or of the `file` directive. Never a key.

@@ -16,6 +16,7 @@ mod ids;
 mod keyspec;
 mod lists;
 mod registry;
+mod reported;
 mod source;
 mod table;
 mod text;
@@ -28,4 +29,5 @@ pub use ids::Id;
 pub use registry::{
     Consumer, ConsumerIndex, ConsumerSet, Credential, CredentialIndex, Identity, Validity,
 };
+pub use reported::Reports;
 pub use source::{FileSource, Loaded, Poll, Stamp, Watcher};

@@ -36,6 +36,7 @@ struct FailureSettings {
     zone: String,
     status: u16,
     place: Place,
+    scope: Option<Box<str>>,
 }
 
 /// Where a key may stand.
@@ -118,9 +119,18 @@ pub struct FailureLimit<R> {
     pub status: u16,
     /// Where the directive stands.
     pub place: Place,
+    /// What the level that has the directive calls itself.
+    pub scope: Box<str>,
 }
 
 impl KeyAuthDirectives {
+    /// Tells the level what to call itself in the identity of its counters. To be called before [`merge`](Self::merge).
+    pub fn set_scope(&mut self, scope: &str) {
+        for written in self.failures.iter_mut().flatten() {
+            written.scope.get_or_insert_with(|| scope.into());
+        }
+    }
+
     /// Takes over from the level above what this one does not say.
     pub fn merge(&mut self, outer: &Self) {
         if self.key_auth.is_none() {
@@ -164,7 +174,8 @@ impl KeyAuthDirectives {
                 DirectiveError::new(message).at(&written.place)
             })?;
             let (zone, place) = (written.zone.as_str().into(), written.place.clone());
-            Ok(FailureLimit { rate, zone, status: written.status, place })
+            let scope = written.scope.clone().unwrap_or_default();
+            Ok(FailureLimit { rate, zone, status: written.status, place, scope })
         };
         self.failures.iter().flatten().map(limit).collect()
     }
@@ -336,6 +347,7 @@ impl Directive for KeyAuthFailures {
             zone: zone.ok_or_else(|| words.missing("zone"))?,
             status: status.unwrap_or(TOO_MANY_REQUESTS),
             place: words.place().clone(),
+            scope: None,
         });
         Ok(())
     }

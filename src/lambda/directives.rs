@@ -63,6 +63,9 @@ pub struct LambdaPlan {
     pub pass: Pass,
     /// `lambda_endpoint`; without it the region's own.
     pub endpoint: Option<(Endpoint, Place)>,
+    /// `AWS_ENDPOINT_URL_LAMBDA` or `AWS_ENDPOINT_URL`: where the API is without `lambda_endpoint`. Function URLs stay
+    /// where they are.
+    pub environment_endpoint: Option<Endpoint>,
     /// `lambda_connect_timeout`
     pub connect_timeout: Duration,
     /// `lambda_send_timeout`
@@ -137,6 +140,7 @@ impl LambdaDirectives {
         Ok(Some(LambdaPlan {
             pass,
             endpoint: self.endpoint.clone(),
+            environment_endpoint: None,
             connect_timeout: self.connect_timeout.unwrap_or(DEFAULT_TIMEOUT),
             send_timeout: self.send_timeout.unwrap_or(DEFAULT_TIMEOUT),
             read_timeout: self.read_timeout.unwrap_or(DEFAULT_TIMEOUT),
@@ -157,6 +161,40 @@ impl LambdaDirectives {
             stage: self.stage.clone().flatten(),
             forwarded_from: self.forwarded_from.clone().unwrap_or_default(),
         }))
+    }
+}
+
+impl LambdaPlan {
+    /// The plan with the endpoint that the environment names, as the AWS SDKs read it.
+    ///
+    /// Errors: the variable that counts holds no URL of a host.
+    pub fn with_environment<'e>(
+        mut self,
+        variable: impl Fn(&str) -> Option<&'e str>,
+    ) -> Result<Self, DirectiveError> {
+        let is_ignored = variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let found = ["AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL"]
+            .into_iter()
+            .find_map(|name| variable(name).map(|value| (name, value)));
+        if let Some((name, value)) = found
+            && !is_ignored
+            && self.endpoint.is_none()
+        {
+            let endpoint = Endpoint::parse(value).filter(|endpoint| !endpoint.is_bare);
+            let invalid = || {
+                let text = format!("invalid URL \"{value}\" in environment variable \"{name}\"");
+                DirectiveError::new(text).at(&self.pass.place)
+            };
+            self.environment_endpoint = Some(endpoint.ok_or_else(invalid)?);
+        }
+        Ok(self)
+    }
+
+    /// Where connections go, if not to the region's own host; `is_url` for a function URL.
+    pub fn endpoint(&self, is_url: bool) -> Option<&Endpoint> {
+        let of_environment = self.environment_endpoint.as_ref().filter(|_| !is_url);
+        self.endpoint.as_ref().map(|(endpoint, _)| endpoint).or(of_environment)
     }
 }
 

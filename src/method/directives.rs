@@ -14,6 +14,11 @@ impl MethodDirectives {
         !self.blocks.is_empty()
     }
 
+    /// The names of a block, as written.
+    pub fn names(&self, block: usize) -> impl Iterator<Item = &str> {
+        self.blocks.get(block).into_iter().flatten().map(MethodName::as_str)
+    }
+
     /// An error when a location refuses all methods but those of its blocks, and has no blocks. Called before `merge`.
     pub fn check(&self) -> Result<(), DirectiveError> {
         match &self.not_allowed {

@@ -4,6 +4,7 @@ use super::body::{self, Body};
 use super::clock;
 use super::context::{self, Authenticated};
 use super::edit;
+use super::limit;
 use super::main_conf::MainConf;
 use super::phases::Judged;
 use super::request::Request;
@@ -11,12 +12,19 @@ use crate::acl::{self, AclPlan};
 use crate::decision::Decision;
 use crate::key_auth::identity::{identity_headers, is_identity_header};
 use crate::key_auth::{self, BodyKind, BodyView, KeyAuthPlan, Outcome, hide};
-use crate::request::{HeaderName, RequestHead};
+use crate::request::{Header, HeaderName, RequestHead};
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 static CONTENT_TYPE: LazyLock<Option<HeaderName>> =
     LazyLock::new(|| HeaderName::parse("content-type"));
+
+/// What acl sends; another acl, or none, may be in force after an internal redirect.
+const GROUPS: &str = "X-Consumer-Groups";
+
+fn is_groups(header: &Header<'_>) -> bool {
+    header.lowercase_name.eq_ignore_ascii_case(GROUPS.as_bytes())
+}
 
 /// Takes identity headers of clients off; a request that has none is only looked at.
 ///
@@ -25,6 +33,10 @@ pub(super) fn strip_identity(request: Request<'_>) -> Option<()> {
     // SAFETY: live; no other reference to the context is held here.
     let context = unsafe { context::get(request.raw()) };
     if context.is_some_and(|context| context.authenticated.is_some()) {
+        // A subrequest passes no acl that would send the groups again.
+        if request.is_main() && request.headers().any(|it| is_groups(&it)) {
+            edit::remove_headers(request, is_groups)?;
+        }
         return Some(());
     }
     if request.headers().any(|header| is_identity_header(header.lowercase_name)) {
@@ -36,10 +48,16 @@ pub(super) fn strip_identity(request: Request<'_>) -> Option<()> {
 /// Finds out who asks.
 pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan) -> Judged {
     // SAFETY: live; no other reference to the context is held here.
+    let context = unsafe { context::get(request.raw()) };
+    if let Some(decision) = context.and_then(|context| context.failed.take()) {
+        return count_failure(request, *decision);
+    }
+    // SAFETY: as above.
     let known = unsafe { context::get(request.raw()) }.and_then(|it| it.authenticated.as_ref());
     if known.is_some_and(|known| known.set == plan.set) {
         return Judged::Decided(Decision::Continue);
     }
+    let is_known_elsewhere = known.is_some();
     let kind = content_type(request).and_then(|value| plan.body_kind(Some(value)));
     if kind.is_some()
         && let Body::Coming(status) = body::read(request)
@@ -54,8 +72,14 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
     if plan.hide && hide_key(request, plan, &outcome, kind.as_ref(), bytes).is_none() {
         return Judged::Failed;
     }
+    let is_failed_key = outcome.is_failed_key();
     let Outcome { decision, identity, .. } = outcome;
     if let Some(identity) = identity {
+        // From before an internal redirect, by another set.
+        let is_old = |it: &Header<'_>| is_known_elsewhere && is_identity_header(it.lowercase_name);
+        if edit::remove_headers(request, is_old).is_none() {
+            return Judged::Failed;
+        }
         let mut room = Some(());
         identity_headers(&set, identity, |name, value| {
             if edit::add_header(request, name, value).is_none() {
@@ -74,7 +98,26 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
         };
         context.authenticated = Some(Authenticated { set: plan.set, version: set, identity });
     }
-    Judged::Decided(decision)
+    if is_failed_key { count_failure(request, decision) } else { Judged::Decided(decision) }
+}
+
+/// What key_auth has decided, unless the client has failed too often.
+fn count_failure(request: Request<'_>, decision: Decision) -> Judged {
+    let conf = request.conf();
+    let (Some(plan), Some(location)) = (&conf.plan.key_auth_failures, &conf.failures) else {
+        return Judged::Decided(decision);
+    };
+    match limit::failures(request, plan, location) {
+        Ok(Some(refusal)) => Judged::Decided(refusal.into()),
+        Ok(None) => Judged::Decided(decision),
+        Err(waits) => {
+            // SAFETY: live; no other reference to the context is held here.
+            if let Some(context) = unsafe { context::get(request.raw()) } {
+                context.failed = Some(Box::new(decision));
+            }
+            waits
+        }
+    }
 }
 
 fn content_type(request: Request<'_>) -> Option<&[u8]> {
@@ -141,9 +184,8 @@ pub(super) fn acl(
         && let Some(identity) = identity
         && let Some(groups) = acl::groups_header(plan, &version, identity)
     {
-        let name = "X-Consumer-Groups";
-        let again = request.headers().any(|header| header.lowercase_name == b"x-consumer-groups");
-        if !again && edit::add_header(request, name, groups).is_none() {
+        let again = request.headers().any(|header| is_groups(&header));
+        if !again && edit::add_header(request, GROUPS, groups).is_none() {
             return Judged::Failed;
         }
     }

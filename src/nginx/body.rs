@@ -1,6 +1,5 @@
 //! Reading request bodies in a phase, and looking at them.
 
-use super::guard::guard_request;
 use super::request::Request;
 use nginx_sys::{
     NGX_DONE, NGX_HTTP_SPECIAL_RESPONSE, ngx_http_core_run_phases, ngx_http_finalize_request,
@@ -41,16 +40,14 @@ pub(super) fn read(request: Request<'_>) -> Body {
     }
 }
 
+/// No guard: nothing but nginx's own functions is called, and a request that a guard lets drop here would wait for ever.
 unsafe extern "C" fn arrived(request: *mut ngx_http_request_t) {
-    guard_request("request body", request, (), |raw| {
-        // SAFETY: nginx hands a live request; its phases go on where the body was asked for.
-        unsafe {
-            let raw = raw.as_ptr();
-            (*raw).set_preserve_body(1);
-            (*raw).write_event_handler = Some(ngx_http_core_run_phases);
-            ngx_http_core_run_phases(raw);
-        }
-    });
+    // SAFETY: nginx hands a live request; its phases go on where the body was asked for.
+    unsafe {
+        (*request).set_preserve_body(1);
+        (*request).write_event_handler = Some(ngx_http_core_run_phases);
+        ngx_http_core_run_phases(request);
+    }
 }
 
 /// The body that has been read, in one piece; `None` when the request has none, or its file cannot be read.

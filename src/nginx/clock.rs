@@ -2,7 +2,8 @@
 #![allow(clippy::disallowed_methods, reason = "the clock is read here and passed on")]
 
 use crate::aws::clock_skew::ClockSkew;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What AWS's clock is ahead of this host's; learnt from refused signatures.
 static SKEW: ClockSkew = ClockSkew::new();
@@ -11,6 +12,18 @@ static SKEW: ClockSkew = ClockSkew::new();
 pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A clock that nobody sets, for timeouts.
+pub(super) fn monotonic() -> Arc<dyn Fn() -> Duration + Send + Sync> {
+    let start = Instant::now();
+    Arc::new(move || start.elapsed())
+}
+
+/// Milliseconds on a clock that nobody sets: for intervals, on helper threads.
+pub(super) fn monotonic_ms() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Milliseconds since 1970, as of the event loop's last look at the clock.

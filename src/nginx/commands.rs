@@ -19,10 +19,12 @@ use std::path::Path;
 
 const COUNT: usize = LOCATION.len() + MAIN.len();
 const BLOCKS: usize = 2;
+const FAULTS: usize = cfg!(feature = "fault-injection") as usize;
 
 /// The table, closed by an empty command.
-pub(super) static mut COMMANDS: [ngx_command_t; COUNT + BLOCKS + 1] = {
-    let mut table = [const { ngx_command_t::empty() }; COUNT + BLOCKS + 1];
+#[allow(clippy::indexing_slicing, reason = "an index out of bounds does not compile")]
+pub(super) static mut COMMANDS: [ngx_command_t; COUNT + BLOCKS + FAULTS + 1] = {
+    let mut table = [const { ngx_command_t::empty() }; COUNT + BLOCKS + FAULTS + 1];
     let mut index = 0;
     while index < LOCATION.len() {
         table[index] = command(&LOCATION[index], set_location, NGX_HTTP_LOC_CONF_OFFSET);
@@ -35,6 +37,10 @@ pub(super) static mut COMMANDS: [ngx_command_t; COUNT + BLOCKS + 1] = {
     }
     table[COUNT] = block(METHOD, method::read_block, NGX_HTTP_LOC_CONF_OFFSET);
     table[COUNT + 1] = block(CONSUMERS, read_consumers, NGX_HTTP_MAIN_CONF_OFFSET);
+    #[cfg(feature = "fault-injection")]
+    {
+        table[COUNT + BLOCKS] = super::fault::command();
+    }
     table
 };
 

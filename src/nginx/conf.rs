@@ -1,10 +1,11 @@
 //! Configuration levels: made, filled by commands.rs, merged and compiled.
 
 use super::guard::guard;
+use super::limit::LimitLocation;
 use super::main_conf::MainConf;
 use super::method::Blocks;
 use super::upstream::LambdaLocation;
-use super::{log, mask, memory};
+use super::{log, mask, memory, scope};
 use crate::config::{LocationDirectives, LocationPlan};
 use crate::directive::DirectiveError;
 use crate::key_auth::ArgumentName;
@@ -13,6 +14,7 @@ use nginx_sys::{
     ngx_http_handler_pt,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
+use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 
 /// What a server holds.
@@ -31,6 +33,17 @@ pub(super) struct LocationConf {
     pub(super) plan: LocationPlan,
     /// `lambda_pass`
     pub(super) lambda: Option<Box<LambdaLocation>>,
+    /// `apigate_fault`
+    #[cfg(feature = "fault-injection")]
+    pub(super) fault: Option<Box<str>>,
+    /// `rate_limit`
+    pub(super) limits: Option<LimitLocation>,
+    /// `key_auth_failures`
+    pub(super) failures: Option<LimitLocation>,
+    /// What the level calls itself in the identity of its counters.
+    scope: String,
+    /// How many nameless levels have been merged with this one.
+    nameless: Cell<usize>,
     /// The location's `method` blocks.
     pub(super) blocks: Blocks,
     /// Our content handler, where a directive of this level set it or a nameless block inherits it.
@@ -70,6 +83,16 @@ pub(super) unsafe fn core_conf<'a>(cf: *mut ngx_conf_t) -> &'a mut ngx_http_core
 }
 
 impl LocationConf {
+    /// What the level calls itself in the identity of its counters; empty until merged.
+    pub(super) fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    /// The number of the next nameless level in this one.
+    pub(super) fn next_nameless(&self) -> usize {
+        self.nameless.replace(self.nameless.get() + 1)
+    }
+
     /// Takes from the outer level what is not written here, and makes the plan.
     ///
     /// Nameless levels (`if`, `method`, `limit_except`) inherit the content handler, nested locations do not.
@@ -86,6 +109,9 @@ impl LocationConf {
         if core.name.len > 0 {
             self.directives.method.check()?;
         }
+        // SAFETY: the caller's.
+        self.scope = unsafe { scope::of(cf, core, outer) };
+        self.directives.set_scope(&self.scope);
         self.directives.merge(&outer.directives);
         if core.noname() != 0 && core.handler.is_none() && outer.handler.is_some() {
             self.handler = outer.handler;
@@ -99,6 +125,14 @@ impl LocationConf {
             // It is the same location still.
             self.plan.in_force |= outer.plan.in_force;
             self.plan.owns_errors |= outer.plan.owns_errors;
+        }
+        if let Some(plan) = &self.plan.rate_limit {
+            // SAFETY: the caller's.
+            self.limits = Some(unsafe { LimitLocation::build(cf, plan) }?);
+        }
+        if let Some(plan) = &self.plan.key_auth_failures {
+            // SAFETY: the caller's.
+            self.failures = Some(unsafe { LimitLocation::build(cf, &plan.limits) }?);
         }
         if let Some(plan) = &self.plan.key_auth {
             // SAFETY: the caller's.

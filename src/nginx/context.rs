@@ -1,5 +1,6 @@
 //! What the module remembers of a request, from its first phase to its log line.
 
+use super::limit::Limits;
 use super::memory;
 use super::module::ngx_http_apigate_module;
 use super::suspend::Ticket;
@@ -61,6 +62,10 @@ pub(super) struct Invocation {
 pub(super) struct RequestContext {
     /// What key_auth has found, for the set it looked in.
     pub(super) authenticated: Option<Authenticated>,
+    /// What key_auth says of a failed key, while a store is asked how many there were.
+    pub(super) failed: Option<Box<Decision>>,
+    /// What the limits have found and charged.
+    pub(super) limits: Option<Box<Limits>>,
     /// How far validation is.
     pub(super) validation: Option<Validation>,
     /// What is known of the invocation.

@@ -9,6 +9,11 @@ use std::ptr::NonNull;
 ///
 /// A panic that left an `extern "C"` function would abort the worker and every connection in it.
 pub(super) fn guard<T>(what: &str, fallback: T, callback: impl FnOnce() -> T) -> T {
+    let callback = || {
+        #[cfg(feature = "fault-injection")]
+        super::fault::strike(what);
+        callback()
+    };
     catch_unwind(AssertUnwindSafe(callback)).unwrap_or_else(|panic| {
         let reason = panic
             .downcast_ref::<&str>()

@@ -4,23 +4,28 @@
     reason = "the master's environment is read here, at configuration"
 )]
 
-use super::conf::create;
+use super::conf::{LocationConf, create};
 use super::credentials::{self, CredentialCell};
 use super::guard::guard;
-use super::sets::ConsumerSetCell;
+use super::limit::{self, LimitZone};
+use super::sets::{self, ConsumerSetCell};
 use super::shared::Zone;
-use super::upstream::{Endpoint, Reach, Settings, create_context, find_upstream};
-use super::{log, upstream, worker};
-use crate::aws::Environment;
+use super::upstream::{AddressList, Endpoint, Settings, create_context};
+use super::{clock, log, upstream, worker};
 use crate::aws::source::CredentialSource;
+use crate::aws::{AwsPlan, Environment, Region};
 use crate::config::{MainDirectives, MainPlan};
 use crate::directive::DirectiveError;
 use crate::key_auth::ArgumentName;
 use crate::lambda::LambdaPlan;
-use nginx_sys::{ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_upstream_srv_conf_t, ngx_ssl_t};
+use nginx_sys::{
+    ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_module, ngx_pool_t, ngx_ssl_t,
+};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
+use parking_lot::Mutex;
+use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,6 +34,9 @@ use std::time::Duration;
 /// How often names of endpoints are resolved anew, and how soon one that has no address.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
 const RESOLVE_AGAIN: Duration = Duration::from_secs(1);
+/// How long a worker waits for credentials before it serves.
+const FIRST_CREDENTIALS_MS: u64 = 500;
+const FIRST_CREDENTIALS_LOOK: Duration = Duration::from_millis(2);
 
 /// What `http` alone holds.
 #[derive(Default)]
@@ -43,10 +51,17 @@ pub(super) struct MainConf {
     pub(super) plan: MainPlan,
     /// The consumer sets in force, by number.
     pub(super) sets: Vec<ConsumerSetCell>,
-    endpoints: Vec<NonNull<Endpoint>>,
+    /// The zones of counters, by number.
+    pub(super) limit_zones: Vec<LimitZone>,
+    endpoints: RefCell<Vec<NonNull<Endpoint>>>,
+    /// The endpoints' names, for the thread that keeps them fresh.
+    names: Arc<Mutex<Vec<Arc<AddressList>>>>,
+    /// What the metadata service has said at configuration; `None` until it is asked.
+    instance_region: Option<Option<Region>>,
     tls_contexts: Vec<(Option<PathBuf>, *mut ngx_ssl_t)>,
     credentials: Vec<(Arc<CredentialSource>, Rc<CredentialCell>)>,
     credentials_zone: Option<Zone>,
+    sets_zone: Option<Zone>,
 }
 
 impl MainConf {
@@ -63,71 +78,84 @@ impl MainConf {
         }
     }
 
-    /// The upstream that a location connects through, and the text of `Host`.
+    /// The endpoint with these settings; `None` when memory is short.
+    ///
+    /// With `is_serving` nothing blocks: the host's name is looked up on a helper thread.
     ///
     /// # Safety
-    /// `cf` is nginx's, in a merge.
-    pub(super) unsafe fn upstream_of(
-        &mut self,
-        cf: *mut ngx_conf_t,
-        plan: &LambdaPlan,
-        reach: &Reach,
-    ) -> Result<(*mut ngx_http_upstream_srv_conf_t, String), DirectiveError> {
-        let place = plan.endpoint.as_ref().map_or(&plan.pass.place, |(_, place)| place);
-        // SAFETY: the caller's.
-        let block = if reach.has_port { None } else { unsafe { find_upstream(cf, &reach.host) } };
-        if let Some(block) = block {
-            let api = reach.api_host.clone().ok_or_else(|| {
-                let text = "region for \"lambda_pass\" is not known, set \"aws_region\"";
-                DirectiveError::new(text).at(place)
-            })?;
-            // SAFETY: the caller's; the block lives as long as the configuration.
-            let careful = unsafe { upstream::wrap_upstream(cf, block, reach, &api) };
-            let careful = careful.ok_or_else(|| DirectiveError::new("out of memory").at(place))?;
-            return Ok((careful, api));
-        }
-        if reach.must_be_upstream {
-            let text = format!("host not found in upstream \"{}\"", reach.host);
-            return Err(DirectiveError::new(text).at(place));
-        }
-        let settings = upstream::settings(plan, reach);
-        // SAFETY: the caller's.
-        let endpoint = unsafe { self.endpoint(cf, plan, settings) }?;
-        // SAFETY: made in this configuration; nobody uses it yet.
-        let upstream = unsafe { (*endpoint.as_ptr()).as_upstream() };
-        Ok((upstream, reach.host_header.clone()))
-    }
-
-    unsafe fn endpoint(
-        &mut self,
-        cf: *mut ngx_conf_t,
-        plan: &LambdaPlan,
+    /// `pool` is the configuration's; `ssl` is null or lives as long.
+    pub(super) unsafe fn endpoint(
+        &self,
+        pool: *mut ngx_pool_t,
         settings: Settings,
-    ) -> Result<NonNull<Endpoint>, DirectiveError> {
+        ssl: *mut ngx_ssl_t,
+        is_serving: bool,
+    ) -> Option<NonNull<Endpoint>> {
+        let mut endpoints = self.endpoints.borrow_mut();
         // SAFETY: endpoints live in the configuration's pool.
-        let known = self.endpoints.iter().find(|it| *unsafe { it.as_ref() }.settings() == settings);
+        let known = endpoints.iter().find(|it| *unsafe { it.as_ref() }.settings() == settings);
         if let Some(endpoint) = known {
-            return Ok(*endpoint);
+            return Some(*endpoint);
         }
         // SAFETY: the caller's.
-        let endpoint = unsafe {
-            let is_tls = settings.is_tls;
-            let ssl = if is_tls { self.tls_context(cf, plan)? } else { std::ptr::null_mut() };
-            Endpoint::create(cf, settings, ssl)
-        };
-        let no_memory = || DirectiveError::new("out of memory").at(&plan.pass.place);
-        let endpoint = endpoint.ok_or_else(no_memory)?;
+        let endpoint = unsafe { Endpoint::create(pool, settings, ssl) }?;
+        endpoints.push(endpoint);
         // SAFETY: just made.
         let addresses = unsafe { endpoint.as_ref() }.addresses();
-        if let Err(error) = addresses.resolve() {
+        if is_serving && !addresses.is_fixed() {
+            let list = Arc::clone(&addresses);
+            worker::spawn("apigate-name", move || {
+                // What fails is asked for again by the thread that keeps names fresh.
+                let _ = list.resolve();
+            });
+            self.watch_names([addresses]);
+        } else if let Err(error) = addresses.resolve() {
             let host = addresses.host();
             log::process(
                 log::Level::Warn,
                 format_args!("lambda: \"{host}\" is not resolved yet, error={error}"),
             );
         }
-        self.endpoints.push(endpoint);
-        Ok(endpoint)
+        Some(endpoint)
+    }
+
+    /// The instance's region, asked for once a configuration; `None` when the metadata service does not tell it.
+    ///
+    /// Without it requests are refused until it is published beside the credentials.
+    pub(super) fn ask_region(&mut self, aws: &AwsPlan) -> Option<Region> {
+        self.instance_region.get_or_insert_with(|| aws.source().instance_region().ok()).clone()
+    }
+
+    /// Waits a moment for the first credentials, so that the first requests find them: connections wait in the listening
+    /// socket meanwhile. After a reload they are there at once.
+    fn await_credentials(&self) {
+        let deadline_ms = clock::now_ms() + FIRST_CREDENTIALS_MS;
+        let is_missing = |(_, cell): &(_, Rc<CredentialCell>)| !cell.is_newer_than(0);
+        while self.credentials.iter().any(is_missing) && clock::now_ms() < deadline_ms {
+            std::thread::park_timeout(FIRST_CREDENTIALS_LOOK);
+        }
+    }
+
+    /// Has the names looked up again and again; starts the thread that does it.
+    fn watch_names(&self, lists: impl IntoIterator<Item = Arc<AddressList>>) {
+        let mut names = self.names.lock();
+        let was_empty = names.is_empty();
+        names.extend(lists.into_iter().filter(|list| !list.is_fixed() || list.is_empty()));
+        if !was_empty || names.is_empty() {
+            return;
+        }
+        let names = Arc::clone(&self.names);
+        worker::spawn("apigate-names", move || {
+            loop {
+                let lists = names.lock().clone();
+                let missing = lists.iter().any(|list| list.is_empty());
+                std::thread::park_timeout(if missing { RESOLVE_AGAIN } else { RESOLVE_EVERY });
+                for list in &lists {
+                    // A name that does not resolve keeps its addresses; `nginx -t` has warned of one without.
+                    let _ = list.resolve();
+                }
+            }
+        });
     }
 
     /// The TLS context for a location's trusted certificates.
@@ -167,35 +195,56 @@ impl MainConf {
         Ok(cell)
     }
 
+    /// The conf of the running configuration; `None` without an `http` block.
+    pub(super) fn current<'a>() -> Option<&'a Self> {
+        // SAFETY: the cycle of a worker and its configuration live as long as the worker.
+        unsafe { Self::of_cycle(nginx_sys::ngx_cycle.as_ref()?) }
+    }
+
+    /// The conf of a cycle; `None` without an `http` block.
+    ///
+    /// # Safety
+    /// The cycle is configured, and lives during `'a`.
+    pub(super) unsafe fn of_cycle<'a>(cycle: &ngx_cycle_t) -> Option<&'a Self> {
+        // SAFETY: the caller's; create_main made the conf.
+        unsafe {
+            let http = *cycle.conf_ctx.add(ngx_http_module.index);
+            let http = http.cast::<ngx_http_conf_ctx_t>().as_ref()?;
+            let index = super::module::ngx_http_apigate_module.ctx_index;
+            (*http.main_conf.add(index)).cast::<Self>().as_ref()
+        }
+    }
+
+    /// Ends what must not be cut in two by the worker's end.
+    pub(super) fn stop(&self) {
+        limit::stop(&self.limit_zones);
+    }
+
+    /// The files that workers watch.
+    pub(super) fn watched_files(&self) -> impl Iterator<Item = &Path> {
+        let files = self.plan.sets.iter().flat_map(|set| set.plan.files());
+        files.filter(|file| file.watch.is_some()).map(|file| &*file.path)
+    }
+
     /// Starts what a worker does beside requests.
     pub(super) fn start(&self) {
+        limit::start(&self.limit_zones);
         for (cell, plan) in self.sets.iter().zip(&self.plan.sets) {
-            cell.start(plan);
+            cell.start(plan, self.sets_zone);
         }
         for (_, cell) in &self.credentials {
             cell.start();
         }
+        self.await_credentials();
         let mut names = Vec::new();
-        for endpoint in &self.endpoints {
+        for endpoint in self.endpoints.borrow().iter() {
             // SAFETY: endpoints live in the cycle's pool; no reference to one is held.
             unsafe {
                 upstream::maintain(*endpoint);
                 names.push(endpoint.as_ref().addresses());
             }
         }
-        names.retain(|list| !list.is_fixed() || list.is_empty());
-        if !names.is_empty() {
-            worker::spawn("apigate-names", move || {
-                loop {
-                    let missing = names.iter().any(|list| list.is_empty());
-                    std::thread::park_timeout(if missing { RESOLVE_AGAIN } else { RESOLVE_EVERY });
-                    for list in &names {
-                        // A name that does not resolve keeps its addresses; `nginx -t` has warned of one without.
-                        let _ = list.resolve();
-                    }
-                }
-            });
-        }
+        self.watch_names(names);
     }
 }
 
@@ -223,6 +272,26 @@ pub(super) unsafe extern "C" fn init_main(cf: *mut ngx_conf_t, conf: *mut c_void
         main.sets = main.plan.sets.iter().map(ConsumerSetCell::new).collect();
         // SAFETY: nginx makes zones after it has read the configuration.
         main.credentials_zone = unsafe { credentials::declare_zone(cf) };
+        if main.plan.sets.iter().any(|set| set.plan.is_watched()) {
+            // SAFETY: as above.
+            main.sets_zone = unsafe { sets::declare_zone(cf) };
+        }
+        for plan in &main.plan.rate_limit_zones {
+            // SAFETY: as above.
+            let Some(zone) = (unsafe { LimitZone::declare(cf, plan) }) else {
+                let text = format!("cannot declare zone \"{}\"", plan.name);
+                log::configuration(cf, &DirectiveError::new(text).at(&plan.place));
+                return NGX_CONF_ERROR;
+            };
+            main.limit_zones.push(zone);
+        }
+        // SAFETY: cf->ctx is the context of `http`; nobody else has its location conf now.
+        unsafe {
+            let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+            let index = super::module::ngx_http_apigate_module.ctx_index;
+            let level = &mut *(*(*http).loc_conf.add(index)).cast::<LocationConf>();
+            level.directives.set_scope("http");
+        }
         NGX_CONF_OK
     })
 }

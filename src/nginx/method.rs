@@ -41,6 +41,13 @@ pub(super) struct Blocks {
     place: Place,
 }
 
+impl Blocks {
+    /// Which of the blocks a level is.
+    pub(super) fn position(&self, level: Level) -> Option<usize> {
+        self.levels.iter().position(|block| *block == level)
+    }
+}
+
 /// nginx's own conf of a level.
 ///
 /// # Safety

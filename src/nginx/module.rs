@@ -3,13 +3,14 @@
 use super::commands::COMMANDS;
 use super::guard::guard;
 use super::main_conf::MainConf;
+use super::readable::User;
 use super::worker;
 use super::{
     conf, error_pages, main_conf, method, phases, response_headers, response_json, variables,
 };
 use nginx_sys::{
-    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t,
-    ngx_http_module, ngx_http_module_t, ngx_int_t, ngx_module_t,
+    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
+    ngx_module_t,
 };
 use std::ffi::c_char;
 use std::ptr::{addr_of, addr_of_mut, null};
@@ -17,10 +18,11 @@ use std::ptr::{addr_of, addr_of_mut, null};
 /// Directives, phases and variables.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
+pub(super) static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(MAIN_CONTEXT).cast_mut().cast(),
     commands: addr_of_mut!(COMMANDS).cast(),
     type_: NGX_HTTP_MODULE as _,
+    init_module: Some(init_module),
     init_process: Some(init_process),
     exit_process: Some(exit_process),
     ..ngx_module_t::default()
@@ -29,7 +31,7 @@ pub static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
 /// Headers of every response and bodies of error pages; a module of its own for its place among the filters.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_module_t {
+pub(super) static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(ERROR_CONTEXT).cast_mut().cast(),
     type_: NGX_HTTP_MODULE as _,
     ..ngx_module_t::default()
@@ -38,7 +40,7 @@ pub static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_module_t
 /// Edits of JSON bodies; its place among the filters is before compression and behind all that writes bodies.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static mut ngx_http_apigate_json_filter_module: ngx_module_t = ngx_module_t {
+pub(super) static mut ngx_http_apigate_json_filter_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(JSON_CONTEXT).cast_mut().cast(),
     type_: NGX_HTTP_MODULE as _,
     ..ngx_module_t::default()
@@ -89,28 +91,48 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     }
 }
 
-unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
-    guard("worker's start", NGX_ERROR as ngx_int_t, || {
-        if !worker::serves_requests() {
-            return NGX_OK as ngx_int_t;
-        }
-        // SAFETY: the worker's cycle; its http context is null without an `http` block.
+/// Called when a configuration is taken, by `nginx -t` too.
+unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    guard("configuration", NGX_ERROR as ngx_int_t, || {
+        // SAFETY: nginx hands a cycle whose configuration is read; nobody else has the main conf now.
         unsafe {
-            let status = worker::open_mailbox(cycle);
-            let http = *(*cycle).conf_ctx.add(ngx_http_module.index);
-            let http = http.cast::<ngx_http_conf_ctx_t>();
-            if status != NGX_OK as ngx_int_t || http.is_null() {
-                return status;
+            if let (Some(main), Some(user)) = (MainConf::of_cycle(&*cycle), User::of_workers(cycle))
+            {
+                main.watched_files().for_each(|file| user.warn_of(file));
             }
-            let main = *(*http).main_conf.add(ngx_http_apigate_module.ctx_index);
-            (*main.cast::<MainConf>()).start();
         }
         NGX_OK as ngx_int_t
     })
 }
 
-unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
-    guard("worker's end", (), worker::stop_work);
+unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    guard("worker's start", NGX_ERROR as ngx_int_t, || {
+        if !worker::serves_requests() {
+            return NGX_OK as ngx_int_t;
+        }
+        // SAFETY: the worker's cycle.
+        unsafe {
+            let status = worker::open_mailbox(cycle);
+            if status != NGX_OK as ngx_int_t {
+                return status;
+            }
+            if let Some(main) = MainConf::of_cycle(&*cycle) {
+                main.start();
+            }
+            NGX_OK as ngx_int_t
+        }
+    })
+}
+
+unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
+    guard("worker's end", (), || {
+        // SAFETY: the worker's cycle, whose configuration is there still.
+        if let Some(main) = unsafe { MainConf::of_cycle(&*cycle) } {
+            main.stop();
+            worker::finish_work();
+        }
+        worker::let_threads_be_cut();
+    });
 }
 
 /// The filter that is registered last runs first.
@@ -124,7 +146,7 @@ unsafe extern "C" fn error_filters(cf: *mut ngx_conf_t) -> ngx_int_t {
 
 /// A null-terminated table that nginx finds by its name.
 #[repr(transparent)]
-pub struct Table<T, const N: usize>([*const T; N]);
+pub(super) struct Table<T, const N: usize>([*const T; N]);
 
 // SAFETY: read by nginx's main thread alone.
 unsafe impl<T, const N: usize> Sync for Table<T, N> {}
@@ -132,7 +154,7 @@ unsafe impl<T, const N: usize> Sync for Table<T, N> {}
 /// The modules of this shared object. `ngx_modules!` would export an empty order, which puts filters in the wrong place.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static ngx_modules: Table<ngx_module_t, 4> = Table([
+pub(super) static ngx_modules: Table<ngx_module_t, 4> = Table([
     addr_of!(ngx_http_apigate_module),
     addr_of!(ngx_http_apigate_json_filter_module),
     addr_of!(ngx_http_apigate_error_filter_module),
@@ -142,7 +164,7 @@ pub static ngx_modules: Table<ngx_module_t, 4> = Table([
 /// Their names.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static ngx_module_names: Table<c_char, 4> = Table([
+pub(super) static ngx_module_names: Table<c_char, 4> = Table([
     c"ngx_http_apigate_module".as_ptr(),
     c"ngx_http_apigate_json_filter_module".as_ptr(),
     c"ngx_http_apigate_error_filter_module".as_ptr(),
@@ -153,7 +175,7 @@ pub static ngx_module_names: Table<c_char, 4> = Table([
 /// order of the list. Source: ngx_module.c, ngx_module_order.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
-pub static ngx_module_order: Table<c_char, 7> = Table([
+pub(super) static ngx_module_order: Table<c_char, 7> = Table([
     c"ngx_http_apigate_json_filter_module".as_ptr(),
     c"ngx_http_gunzip_filter_module".as_ptr(),
     c"ngx_http_userid_filter_module".as_ptr(),

@@ -5,18 +5,18 @@ use super::guard::{guard, guard_request};
 use super::request::Request;
 use super::respond;
 use super::validation;
-use super::{context, log, mask, method as blocks};
+use super::{context, limit, log, mask, method as blocks};
 use crate::decision::{Decision, Refusal};
-use crate::pipeline::{Phase, Step, steps};
+use crate::pipeline::{Mode, Phase, Step, steps};
 use crate::request::RequestHead;
 use crate::{cors, method, path};
 use nginx_sys::{
     NGX_DECLINED, NGX_ERROR, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_array_push, ngx_array_t,
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
-    ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_ACCESS_PHASE, ngx_http_phases_NGX_HTTP_LOG_PHASE,
-    ngx_http_phases_NGX_HTTP_POST_READ_PHASE, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
-    ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE,
-    ngx_http_request_t, ngx_int_t,
+    ngx_http_handler_pt, ngx_http_phase_t, ngx_http_phases_NGX_HTTP_ACCESS_PHASE,
+    ngx_http_phases_NGX_HTTP_LOG_PHASE, ngx_http_phases_NGX_HTTP_POST_READ_PHASE,
+    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE,
+    ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE, ngx_http_request_t, ngx_int_t,
 };
 
 const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
@@ -39,36 +39,29 @@ pub(super) unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
             let core = *(*http).main_conf.add(ngx_http_core_module.ctx_index);
             &mut (*core.cast::<ngx_http_core_main_conf_t>()).phases
         };
-        let server_rewrite = ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE as usize;
         // SAFETY: arrays of handlers, live while nginx configures.
-        let done = unsafe {
-            let stock: Vec<ngx_http_handler_pt> =
-                phases[server_rewrite].handlers.as_slice().to_vec();
-            let rewrite = &mut phases[ngx_http_phases_NGX_HTTP_REWRITE_PHASE as usize].handlers;
-            wrap_rewrite(rewrite, &stock)
-                .and_then(|()| {
-                    let access =
-                        &mut phases[ngx_http_phases_NGX_HTTP_ACCESS_PHASE as usize].handlers;
-                    push_first(access, access_phase)
-                })
-                .and_then(|()| {
-                    let precontent =
-                        &mut phases[ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize].handlers;
-                    push_last(precontent, precontent_phase)
-                })
-                .and_then(|()| {
-                    let post_read =
-                        &mut phases[ngx_http_phases_NGX_HTTP_POST_READ_PHASE as usize].handlers;
-                    push_last(post_read, mask::post_read_phase)
-                })
-                .and_then(|()| {
-                    // the log phase alone runs from the first to the last
-                    let log = &mut phases[ngx_http_phases_NGX_HTTP_LOG_PHASE as usize].handlers;
-                    push_first(log, mask::log_phase)
-                })
-        };
+        let done = unsafe { push_all(phases) };
         done.map_or(ERROR, |()| NGX_OK as ngx_int_t)
     })
+}
+
+/// # Safety
+/// The phases are nginx's, while it configures.
+unsafe fn push_all(phases: &mut [ngx_http_phase_t]) -> Option<()> {
+    fn of(phases: &mut [ngx_http_phase_t], phase: u32) -> Option<&mut ngx_array_t> {
+        phases.get_mut(phase as usize).map(|phase| &mut phase.handlers)
+    }
+    // SAFETY: arrays of handlers.
+    unsafe {
+        let server_rewrite = of(phases, ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE)?;
+        let stock: Vec<ngx_http_handler_pt> = server_rewrite.as_slice().to_vec();
+        wrap_rewrite(of(phases, ngx_http_phases_NGX_HTTP_REWRITE_PHASE)?, &stock)?;
+        push_first(of(phases, ngx_http_phases_NGX_HTTP_ACCESS_PHASE)?, access_phase)?;
+        push_last(of(phases, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE)?, precontent_phase)?;
+        push_last(of(phases, ngx_http_phases_NGX_HTTP_POST_READ_PHASE)?, mask::post_read_phase)?;
+        // The log phase alone runs from the first to the last.
+        push_first(of(phases, ngx_http_phases_NGX_HTTP_LOG_PHASE)?, mask::log_phase)
+    }
 }
 
 type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
@@ -118,6 +111,7 @@ unsafe extern "C" fn rewrite_phase(request: *mut ngx_http_request_t) -> ngx_int_
     };
     // SAFETY: as above; the stock handler is set at configuration.
     match unsafe { STOCK_REWRITE } {
+        // SAFETY: as above.
         Some(stock) if status == DECLINED => unsafe { stock(request) },
         _ => status,
     }
@@ -127,7 +121,11 @@ unsafe extern "C" fn rewrite_phase(request: *mut ngx_http_request_t) -> ngx_int_
 unsafe fn switch(request: *mut ngx_http_request_t) -> ngx_int_t {
     guard_request("method block", request, INTERNAL_SERVER_ERROR, |raw| {
         // SAFETY: nginx hands a live request, in the rewrite phase.
-        unsafe { blocks::switch(Request::new(raw)) }
+        let request = unsafe { Request::new(raw) };
+        #[cfg(feature = "fault-injection")]
+        super::fault::arm(request.conf());
+        // SAFETY: as above.
+        unsafe { blocks::switch(request) }
     })
 }
 
@@ -143,7 +141,12 @@ unsafe extern "C" fn precontent_phase(request: *mut ngx_http_request_t) -> ngx_i
 
 /// NGX_DECLINED to go on, a status to end the request, NGX_AGAIN or NGX_DONE while something is waited for.
 unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
-    guard_request("a phase handler", request, INTERNAL_SERVER_ERROR, |raw| {
+    let what = match phase {
+        Phase::Rewrite => "rewrite phase",
+        Phase::Access => "access phase",
+        Phase::Precontent => "precontent phase",
+    };
+    guard_request(what, request, INTERNAL_SERVER_ERROR, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
         let plan = &request.conf().plan;
@@ -189,14 +192,11 @@ pub(super) enum Judged {
     Failed,
 }
 
-/// The status that carries the refusal out; `None` when it is only observed.
-fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
+/// Notes a refusal that is not carried out.
+pub(super) fn observe(request: Request<'_>, refusal: &Refusal) {
     // SAFETY: live; no other reference to the context is held here.
-    let Some(context) = (unsafe { context::get_or_create(request.raw()) }) else {
-        return Some(INTERNAL_SERVER_ERROR);
-    };
-    if context.record.settle(request.conf().plan.pipeline.mode, &refusal) {
-        return Some(respond::refuse(request, context, refusal));
+    if let Some(context) = unsafe { context::get_or_create(request.raw()) } {
+        context.record.settle(Mode::Observe, refusal);
     }
     log::write(
         request.log(),
@@ -208,6 +208,18 @@ fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
             refusal.reason.as_str()
         ),
     );
+}
+
+/// The status that carries the refusal out; `None` when it is only observed.
+fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
+    // SAFETY: live; no other reference to the context is held here.
+    let Some(context) = (unsafe { context::get_or_create(request.raw()) }) else {
+        return Some(INTERNAL_SERVER_ERROR);
+    };
+    if context.record.settle(request.conf().plan.pipeline.mode, &refusal) {
+        return Some(respond::refuse(request, context, refusal));
+    }
+    observe(request, &refusal);
     None
 }
 
@@ -233,6 +245,10 @@ fn evaluate(step: Step, request: Request<'_>) -> Judged {
             }
             _ => Decision::Continue,
         },
+        Step::RateLimit => match (&plan.rate_limit, &request.conf().limits) {
+            (Some(plan), Some(location)) => return limit::rate_limit(request, plan, location),
+            _ => Decision::Continue,
+        },
         Step::ValidateHead => match &plan.validate {
             Some(plan) => return validation::head(request, plan),
             None => Decision::Continue,
@@ -241,7 +257,6 @@ fn evaluate(step: Step, request: Request<'_>) -> Judged {
             Some(plan) => return validation::body(request, plan),
             None => Decision::Continue,
         },
-        Step::RateLimit => Decision::Continue,
     };
     Judged::Decided(decision)
 }

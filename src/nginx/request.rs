@@ -9,6 +9,7 @@ use nginx_sys::{
     ngx_http_complex_value_t, ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_request_t,
     ngx_list_part_t, ngx_log_t, ngx_str_t, ngx_table_elt_t,
 };
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr::NonNull;
 
 /// A live request. Borrowed bytes are of its pool and valid while it lives.
@@ -178,6 +179,25 @@ impl<'a> Request<'a> {
         unsafe { self.bytes((*self.get().connection).addr_text) }
     }
 
+    /// The client's address after real_ip; `None` on a Unix-domain socket.
+    pub(super) fn client_address(self) -> Option<IpAddr> {
+        // SAFETY: a connection has an address of its family for all its life; real_ip replaces it whole.
+        unsafe {
+            let address = (*self.get().connection).sockaddr;
+            match i32::from(address.as_ref()?.sa_family) {
+                libc::AF_INET => {
+                    let address = &*address.cast::<libc::sockaddr_in>();
+                    Some(Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes()).into())
+                }
+                libc::AF_INET6 => {
+                    let address = &*address.cast::<libc::sockaddr_in6>();
+                    Some(Ipv6Addr::from(address.sin6_addr.s6_addr).into())
+                }
+                _ => None,
+            }
+        }
+    }
+
     /// The peer's address before real_ip; `None` for one that is no IP address.
     pub(super) fn peer_address(self) -> Option<std::net::IpAddr> {
         let before = self.variable("realip_remote_addr");
@@ -243,10 +263,8 @@ impl RequestHead for Request<'_> {
 /// The lines of a header list.
 ///
 /// # Safety
-/// The list is live and not changed during `'a`.
-pub(super) unsafe fn lines<'a>(
-    first: &'a ngx_list_part_t,
-) -> impl Iterator<Item = &'a ngx_table_elt_t> {
+/// The list is live and not changed while its lines are borrowed.
+pub(super) unsafe fn lines(first: &ngx_list_part_t) -> impl Iterator<Item = &ngx_table_elt_t> {
     let mut part = Some(first);
     std::iter::from_fn(move || {
         let current = part?;

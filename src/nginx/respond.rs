@@ -102,6 +102,27 @@ pub(super) unsafe fn header_lines(
     .filter(|line| unsafe { line.as_ref().hash != 0 })
 }
 
+/// Sets a header of ours to a number, in place of the one that an earlier location of the request has set; `None` when
+/// memory is short.
+pub(super) fn set_number(
+    request: NonNull<ngx_http_request_t>,
+    name: &'static str,
+    number: u64,
+) -> Option<()> {
+    let text = number.to_string();
+    // SAFETY: the request is live; nobody else has its headers now.
+    unsafe {
+        let raw = request.as_ptr();
+        let ours =
+            header_lines(request).find(|line| std::ptr::eq(line.as_ref().key.data, name.as_ptr()));
+        if let Some(mut line) = ours {
+            line.as_mut().value = memory::copy((*raw).pool, text.as_bytes())?;
+            return Some(());
+        }
+    }
+    add_header(request, name, text.as_bytes()).map(|_| ())
+}
+
 /// Adds a line to the response's headers; `None` when memory is short.
 pub(super) fn add_header(
     request: NonNull<ngx_http_request_t>,

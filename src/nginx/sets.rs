@@ -2,16 +2,29 @@
 
 use super::clock;
 use super::log;
+use super::shared::Zone;
 use super::worker;
 use crate::config::SetPlan;
-use crate::consumers::{ConsumerSet, Poll, Watcher};
+use crate::consumers::{ConsumerSet, Poll, Reports, Watcher};
 use arc_swap::ArcSwap;
-use nginx_sys::{ngx_exiting, ngx_terminate};
+use nginx_sys::{ngx_conf_t, ngx_exiting, ngx_terminate};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest a watcher sleeps, so that it sees a worker's end.
 const LONGEST_PAUSE_MS: u64 = 1_000;
+/// The zone in which workers tell each other which bad files have been reported; the smallest that nginx makes.
+const ZONE_NAME: &str = "apigate_consumers";
+const ZONE_BYTES: usize = 32 * 1024;
+
+/// Declares the zone; `None` when memory is short.
+///
+/// # Safety
+/// `cf` is nginx's, before its zones are made.
+pub(super) unsafe fn declare_zone(cf: *mut ngx_conf_t) -> Option<Zone> {
+    // SAFETY: the caller's.
+    unsafe { Zone::declare(cf, ZONE_NAME, ZONE_BYTES) }
+}
 
 /// One set.
 #[derive(Debug)]
@@ -31,22 +44,24 @@ impl ConsumerSetCell {
     }
 
     /// Starts this worker's watcher, when a file is watched.
-    pub(super) fn start(&self, plan: &SetPlan) {
+    pub(super) fn start(&self, plan: &SetPlan, zone: Option<Zone>) {
         let required = plan.required.clone();
-        let mut watcher =
-            Watcher::new(Arc::clone(&plan.plan), &plan.loaded, required, clock::now_ms());
+        let now_ms = clock::monotonic_ms();
+        let mut watcher = Watcher::new(Arc::clone(&plan.plan), &plan.loaded, required, now_ms);
         if watcher.next_ms().is_none() {
             return;
         }
+        let reports = Reports::of(plan.plan.name(), zone.map_or(&[], |zone| zone.words()));
         let current = Arc::clone(&self.current);
-        worker::spawn("apigate-sets", move || watch(&mut watcher, &current));
+        worker::spawn("apigate-sets", move || watch(&mut watcher, &current, reports));
     }
 }
 
-fn watch(watcher: &mut Watcher, current: &ArcSwap<ConsumerSet>) {
+fn watch(watcher: &mut Watcher, current: &ArcSwap<ConsumerSet>, reports: Reports<'_>) {
     // SAFETY: flags that signal handlers set; a stale look ends the thread one turn later.
     while unsafe { ngx_exiting == 0 && ngx_terminate == 0 } {
-        match watcher.poll(clock::now_ms()) {
+        let was_bad = watcher.degraded().is_some();
+        match watcher.poll(clock::monotonic_ms()) {
             Poll::Unchanged => {}
             Poll::Swap(set) => {
                 let text =
@@ -55,13 +70,18 @@ fn watch(watcher: &mut Watcher, current: &ArcSwap<ConsumerSet>) {
                 worker::post(move || log::process(log::Level::Notice, format_args!("{text}")));
             }
             Poll::Bad(reason) => {
-                worker::post(move || {
-                    log::process(log::Level::Error, format_args!("consumers: {reason}"));
-                });
+                if reports.is_first(watcher.stamp_hash()) {
+                    worker::post(move || {
+                        log::process(log::Level::Error, format_args!("consumers: {reason}"));
+                    });
+                }
             }
         }
+        if was_bad && watcher.degraded().is_none() {
+            reports.clear();
+        }
         let Some(next_ms) = watcher.next_ms() else { return };
-        let pause_ms = next_ms.saturating_sub(clock::now_ms()).clamp(1, LONGEST_PAUSE_MS);
+        let pause_ms = next_ms.saturating_sub(clock::monotonic_ms()).clamp(1, LONGEST_PAUSE_MS);
         std::thread::park_timeout(Duration::from_millis(pause_ms));
     }
 }

@@ -13,7 +13,7 @@ use nginx_sys::{
 };
 use std::ffi::c_void;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A zone by the name it has in nginx.conf.
 #[derive(Clone, Copy, Debug)]
@@ -57,23 +57,67 @@ impl Zone {
         }
     }
 
-    /// Runs with the zone's mutex held. Short, and never inside another zone's: the mutex spins and is not re-entrant.
-    pub(super) fn locked<T>(&self, run: impl FnOnce(&'static [AtomicU64]) -> T) -> T {
+    /// Holds the zone's mutex, which spins and is not re-entrant: briefly, and several zones' in one order everywhere.
+    pub(super) fn lock(&self) -> ZoneGuard {
         // SAFETY: the pool's mutex is made by nginx with the zone; nginx frees it if the process is killed here.
         unsafe {
             let pool = self.0.as_ref().shm.addr.cast::<ngx_slab_pool_t>();
             let mutex = &raw mut (*pool).mutex;
-            struct Unlock(*mut nginx_sys::ngx_shmtx_t);
-            impl Drop for Unlock {
-                fn drop(&mut self) {
-                    // SAFETY: locked below, by this thread.
-                    unsafe { ngx_shmtx_unlock(self.0) };
-                }
-            }
             ngx_shmtx_lock(mutex);
-            let _unlock = Unlock(mutex);
-            run(self.words())
+            ZoneGuard(mutex)
         }
+    }
+
+    /// True for one process of the host in each such time: who may say what all have to say.
+    pub(super) fn may_speak(&self, now_s: u64, every_s: u64) -> bool {
+        // SAFETY: as in `words`.
+        let head = unsafe {
+            let pool = self.0.as_ref().shm.addr.cast::<ngx_slab_pool_t>();
+            pool.as_ref().and_then(|pool| pool.data.cast::<Words>().as_ref())
+        };
+        head.is_some_and(|head| {
+            let spoke_s = head.spoke_s.load(Ordering::Relaxed);
+            let is_due = now_s >= spoke_s.saturating_add(every_s);
+            is_due
+                && head
+                    .spoke_s
+                    .compare_exchange(spoke_s, now_s, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_ok()
+        })
+    }
+
+    /// The size of the zone of this name in the configuration before this one, which nginx keeps only with the same size.
+    ///
+    /// # Safety
+    /// `cf` is nginx's.
+    pub(super) unsafe fn size_before(cf: *mut ngx_conf_t, name: &str) -> Option<usize> {
+        // SAFETY: the old cycle lives while nginx configures the new one; its list of zones is linked until null.
+        unsafe {
+            let old = (*(*cf).cycle).old_cycle.as_ref()?;
+            let tag = (&raw mut ngx_http_apigate_module).cast();
+            let mut part = Some(&old.shared_memory.part);
+            while let Some(current) = part {
+                let zones = current.elts.cast::<ngx_shm_zone_t>();
+                for index in 0..current.nelts {
+                    let zone = &*zones.add(index);
+                    if zone.tag == tag && memory::bytes(zone.shm.name) == name.as_bytes() {
+                        return Some(zone.shm.size);
+                    }
+                }
+                part = current.next.as_ref();
+            }
+            None
+        }
+    }
+}
+
+/// A zone's mutex, held.
+pub(super) struct ZoneGuard(*mut nginx_sys::ngx_shmtx_t);
+
+impl Drop for ZoneGuard {
+    fn drop(&mut self) {
+        // SAFETY: locked by `Zone::lock`, by this thread.
+        unsafe { ngx_shmtx_unlock(self.0) };
     }
 }
 
@@ -81,6 +125,8 @@ impl Zone {
 #[repr(C, align(64))]
 struct Words {
     count: usize,
+    /// When a process last said what all have to say; seconds since 1970.
+    spoke_s: AtomicU64,
 }
 
 impl Words {
@@ -122,7 +168,7 @@ unsafe fn take_all(pool: *mut ngx_slab_pool_t) -> Option<NonNull<Words>> {
             let block = ngx_slab_alloc_locked(pool, bytes).cast::<Words>();
             if let Some(block) = NonNull::new(block) {
                 let count = (bytes - size_of::<Words>()) / size_of::<AtomicU64>();
-                block.write(Words { count });
+                block.write(Words { count, spoke_s: AtomicU64::new(0) });
                 return Some(block);
             }
             pages -= 1;

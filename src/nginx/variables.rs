@@ -34,8 +34,16 @@ const VARIABLES: &[(&str, Read)] = &[
     ("lambda_error", |context| context.invocation.as_ref()?.error.as_deref().map(Into::into)),
     ("lambda_version", |context| context.invocation.as_ref()?.version.as_deref().map(Into::into)),
     ("lambda_log", |context| context.invocation.as_ref()?.log.as_deref().map(Into::into)),
+    ("rate_limit_limit", |context| shown(context, 0)),
+    ("rate_limit_remaining", |context| shown(context, 1)),
+    ("rate_limit_reset", |context| shown(context, 2)),
     ("policy_reason", |context| context.record.reason().map(|reason| reason.as_str().into())),
 ];
+
+fn shown(context: &RequestContext, which: usize) -> Option<Cow<'_, str>> {
+    let numbers = context.limits.as_ref()?.shown.as_ref()?;
+    Some(numbers.get(which)?.to_string().into())
+}
 
 fn consumer(context: &RequestContext) -> Option<Consumer<'_>> {
     let authenticated = context.authenticated.as_ref()?;

@@ -11,17 +11,18 @@ use nginx_sys::{
 };
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 type Job = Box<dyn FnOnce() + Send>;
 
 static JOBS: Mutex<Vec<Job>> = Mutex::new(Vec::new());
-static EVENT_FD: AtomicI32 = AtomicI32::new(-1);
-/// Held for writing once the worker ends: no thread begins work that OpenSSL's own exit would pull from under it.
+/// Held for reading by work that is to be done before the worker ends.
 static WORKING: RwLock<()> = RwLock::new(());
-const LONGEST_WORK_AT_EXIT: Duration = Duration::from_secs(3);
+const LONGEST_WORK_AT_EXIT: Duration = Duration::from_secs(1);
+static EVENT_FD: AtomicI32 = AtomicI32::new(-1);
+static THREADS_RUN: AtomicBool = AtomicBool::new(false);
 
 /// True in a process that serves requests.
 pub(super) fn serves_requests() -> bool {
@@ -79,7 +80,15 @@ unsafe extern "C" fn run_jobs(event: *mut ngx_event_t) {
 
 /// Has the event loop run `job` soon.
 pub(super) fn post(job: impl FnOnce() + Send + 'static) {
-    JOBS.lock().push(Box::new(job));
+    let is_awake = {
+        let mut jobs = JOBS.lock();
+        jobs.push(Box::new(job));
+        jobs.len() > 1
+    };
+    if is_awake {
+        // Whoever pushed the first of them wakes the loop, or has done so.
+        return;
+    }
     let one = 1_u64;
     // SAFETY: eight bytes of a live integer; a full counter still wakes the loop.
     unsafe {
@@ -108,6 +117,7 @@ pub(super) fn offload(work: impl FnOnce() + Send + 'static) {
 
 /// Starts a helper thread that no signal reaches. It ends with the process, whenever that ends.
 pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
+    THREADS_RUN.store(true, Ordering::Relaxed);
     // SAFETY: plain signal sets; the mask is restored before anything else happens on this thread.
     let started = unsafe {
         let mut all = std::mem::zeroed();
@@ -125,14 +135,41 @@ pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Marks a helper thread's piece of work that must not be cut in two by the process's end.
+/// Marks a helper thread's piece of work that the worker's end waits for, for a while.
 pub(super) fn working() -> RwLockReadGuard<'static, ()> {
     WORKING.read()
 }
 
-/// Waits for pieces of work in hand and lets no other begin; called in exit_process.
-pub(super) fn stop_work() {
+/// Waits for pieces of work in hand, but not for long; called in exit_process.
+pub(super) fn finish_work() {
     if let Some(guard) = WORKING.try_write_for(LONGEST_WORK_AT_EXIT) {
         std::mem::forget(guard);
+    }
+}
+
+/// Called in exit_process: from here on the process may end whatever helper threads are in the middle of.
+///
+/// nginx unmaps this library, and exit(3) undoes OpenSSL, while they run. So the library stays, and the process ends before
+/// that: what is registered last is called first. A worker that comes to its exit_process ends with status 0.
+pub(super) fn let_threads_be_cut() {
+    if !THREADS_RUN.load(Ordering::Relaxed) {
+        return;
+    }
+    extern "C" fn end() {
+        // SAFETY: takes the process down as it is.
+        unsafe { libc::_exit(0) };
+    }
+    // SAFETY: dladdr fills `info` in for an address of this library; NOLOAD and NODELETE only mark what is loaded.
+    unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        let address = let_threads_be_cut as *const libc::c_void;
+        if libc::dladdr(address, &mut info) == 0 {
+            return;
+        }
+        let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+        // Else a library that is unmapped would be called at exit.
+        if !libc::dlopen(info.dli_fname, flags).is_null() {
+            libc::atexit(end);
+        }
     }
 }

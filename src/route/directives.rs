@@ -68,7 +68,7 @@ impl Directive for Route {
     type Settings = RouteDirectives;
     const NAME: &'static str = "route";
     const SYNTAX: &'static str = "\"TEMPLATE\" [name=NAME] | off";
-    const DEFAULT: &'static str = "the location";
+    const DEFAULT: &'static str = "off";
     const CONTEXT: Context = Context::LOCATION;
     const TAKES: Takes = Takes::OneOrTwo;
 

@@ -27,7 +27,7 @@ def main():
         max_request_body_size=6 * 1024 * 1024,
         clear_untrusted_proxy_headers=False,
     )
-    print(json.dumps({"port": server.effective_port}), flush=True)
+    print(json.dumps({"port": int(server.effective_port)}), flush=True)
 
     def end_with_stdin():
         sys.stdin.read()

@@ -207,6 +207,7 @@ directive!(
     Takes::One,
     |words, level| {
         let file = words.path(words.first()?);
+        #[allow(clippy::disallowed_methods, reason = "called while the configuration is read")]
         std::fs::File::open(&file).map_err(|error| {
             DirectiveError::new(format!("cannot read \"{}\": {error}", file.display()))
         })?;

@@ -27,6 +27,11 @@ impl Pass {
     pub fn has_variables(&self) -> bool {
         self.function.is_none()
     }
+
+    /// True unless FUNCTION is known to be one of the Lambda API.
+    pub fn may_be_url(&self) -> bool {
+        !matches!(self.function, Some(FunctionName::Api(_)))
+    }
 }
 
 directive!(

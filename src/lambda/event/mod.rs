@@ -21,7 +21,7 @@ use std::borrow::Cow;
 
 pub use forwarded::Forwarded;
 pub(crate) use headers::media_type;
-pub use path::{event_path, strip_prefix};
+pub use path::{event_path, push_path, strip_prefix};
 pub use url::{canonical_path, canonical_query, encode_query, write_url_head};
 
 use crate::request::RequestHead;
@@ -150,6 +150,16 @@ pub fn write_event(
         return Err(TooLarge);
     }
     Ok(())
+}
+
+/// The trace that [`write_event`] puts into the event, for the API's own header: X-Ray then sees one trace.
+pub fn trace_id(head: &impl RequestHead, request_id: &[u8], time_ms: u64) -> Vec<u8> {
+    let sent = head.headers().find_map(|line| {
+        let is_kept =
+            line.lowercase_name == b"x-amzn-trace-id" && trace::is_well_formed(line.value);
+        is_kept.then(|| line.value.to_vec())
+    });
+    sent.unwrap_or_else(|| trace::made_from(request_id, time_ms / 1_000).to_vec())
 }
 
 /// Writes an object of one member a name; `write_value` writes the member's value.

@@ -24,6 +24,11 @@ pub fn event_path<'a>(raw: &'a [u8], normalised: &[u8]) -> Cow<'a, [u8]> {
     Cow::Owned(path)
 }
 
+/// Appends a piece of a plain path, percent-encoded where it must be.
+pub fn push_path(out: &mut Vec<u8>, plain: &[u8]) {
+    percent::push_encoded(out, plain, percent::is_path_byte);
+}
+
 /// `path` without `prefix`, which goes only as whole segments; a path that is the prefix becomes `/`.
 ///
 /// `path` is percent-encoded, `prefix` is plain and begins with a slash.

@@ -117,8 +117,8 @@ fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_token_byte)
 }
 
-/// True for headers that belong to the connection or that the gateway computes.
-fn is_dropped(name: &str) -> bool {
+/// True for headers that belong to the connection or that the gateway computes, in any case of letters.
+pub fn is_dropped(name: &str) -> bool {
     const DROPPED: [&str; 11] = [
         "connection",
         "content-length",

@@ -10,6 +10,7 @@ mod read;
 use std::borrow::Cow;
 use std::fmt;
 
+pub use headers::is_dropped;
 pub(crate) use json::Json;
 pub use read::{read_prelude, read_reply};
 

@@ -5,13 +5,21 @@ use nginx_sys::{ngx_str_t, sockaddr, socklen_t};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One address in the forms that nginx wants.
 pub(in crate::nginx) struct Address {
     socket: SocketAddr,
     raw: RawAddress,
     text: Box<str>,
+    /// Over `text`.
+    name: ngx_str_t,
 }
+
+// SAFETY: the pointer in `name` is into the address's own text, which nobody changes.
+unsafe impl Send for Address {}
+// SAFETY: as above.
+unsafe impl Sync for Address {}
 
 enum RawAddress {
     V4(libc::sockaddr_in),
@@ -35,7 +43,9 @@ impl Address {
                 sin6_scope_id: v6.scope_id(),
             }),
         };
-        Self { socket, raw, text: socket.to_string().into() }
+        let text: Box<str> = socket.to_string().into();
+        let name = ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() };
+        Self { socket, raw, text, name }
     }
 
     /// For `connect`; valid while the address lives.
@@ -51,8 +61,9 @@ impl Address {
     }
 
     /// `$upstream_addr`; valid while the address lives.
-    pub(super) fn name(&self) -> ngx_str_t {
-        ngx_str_t { len: self.text.len(), data: self.text.as_ptr().cast_mut() }
+    pub(super) fn name(&self) -> *mut ngx_str_t {
+        debug_assert_eq!(self.name.len, self.text.len());
+        std::ptr::from_ref(&self.name).cast_mut()
     }
 }
 
@@ -67,13 +78,15 @@ pub(in crate::nginx) struct AddressList {
     host: String,
     port: u16,
     current: ArcSwap<Vec<Arc<Address>>>,
+    /// Whether the resolver was ever asked.
+    is_asked: AtomicBool,
 }
 
 impl AddressList {
     /// An empty list: nothing is resolved yet.
     pub(super) fn new(host: &str, port: u16) -> Self {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Self { host, port, current: ArcSwap::default() }
+        Self { host, port, current: ArcSwap::default(), is_asked: AtomicBool::new(false) }
     }
 
     /// The name that is resolved.
@@ -88,7 +101,11 @@ impl AddressList {
 
     /// Asks the system's resolver. Blocks: for the master at configuration and for helper threads.
     pub(in crate::nginx) fn resolve(&self) -> io::Result<()> {
-        let mut found: Vec<SocketAddr> = (&*self.host, self.port).to_socket_addrs()?.collect();
+        let answer = (&*self.host, self.port).to_socket_addrs();
+        if answer.is_err() {
+            self.is_asked.store(true, Ordering::Release);
+        }
+        let mut found: Vec<SocketAddr> = answer?.collect();
         found.sort_unstable();
         found.dedup();
         let current = self.current.load();
@@ -97,7 +114,13 @@ impl AddressList {
             self.current
                 .store(Arc::new(found.into_iter().map(Address::new).map(Arc::new).collect()));
         }
+        self.is_asked.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// True until the resolver has answered for the first time.
+    pub(in crate::nginx) fn is_pending(&self) -> bool {
+        self.is_empty() && !self.is_asked.load(Ordering::Acquire)
     }
 
     /// The addresses of this moment.

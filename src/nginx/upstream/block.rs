@@ -1,14 +1,14 @@
 //! lambda_pass through a user's `upstream { }` block: its servers, its balancing, its keepalive, and our rule of retries.
 
 use super::call::Call;
-use super::location::Reach;
+use super::peer::never_acknowledged;
 use crate::lambda::retry::{Failure, may_retry};
 use crate::nginx::guard::guard;
 use crate::nginx::memory;
 use nginx_sys::{
-    NGX_ERROR, NGX_OK, NGX_PEER_FAILED, ngx_conf_t, ngx_event_free_peer_pt, ngx_event_get_peer_pt,
+    NGX_ERROR, NGX_OK, NGX_PEER_FAILED, ngx_event_free_peer_pt, ngx_event_get_peer_pt,
     ngx_event_save_peer_session_pt, ngx_event_set_peer_session_pt, ngx_http_request_t,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_pool_t, ngx_uint_t,
 };
 use std::ffi::c_void;
 use std::ptr::NonNull;
@@ -24,24 +24,21 @@ struct Wrapped {
 
 /// The block with [`init`] before its own; `None` when memory is short.
 ///
-/// The block itself is left alone: proxy_pass may use it too. `api` is the name for SNI and verification, for the block's is
-/// nobody's.
+/// The block itself is left alone: proxy_pass may use it too. `name` is for SNI and verification, for the block's is nobody's.
 ///
 /// # Safety
-/// `cf` is nginx's, in a merge; the block lives as long as the configuration.
-pub(in crate::nginx) unsafe fn wrap_upstream(
-    cf: *mut ngx_conf_t,
+/// `pool` is the configuration's; the block lives as long.
+pub(super) unsafe fn wrap_upstream(
+    pool: *mut ngx_pool_t,
     block: *mut ngx_http_upstream_srv_conf_t,
-    reach: &Reach,
-    api: &str,
+    name: &str,
 ) -> Option<*mut ngx_http_upstream_srv_conf_t> {
     // SAFETY: the caller's; a block is plain data.
     unsafe {
         let mut upstream = std::ptr::read(block);
-        let name = reach.ssl_name.as_deref().unwrap_or(api);
-        upstream.host = memory::copy((*cf).pool, name.as_bytes())?;
+        upstream.host = memory::copy(pool, name.as_bytes())?;
         upstream.peer.init = Some(init);
-        let placed = memory::place((*cf).pool, Wrapped { upstream, block })?;
+        let placed = memory::place(pool, Wrapped { upstream, block })?;
         Some(&raw mut (*placed.as_ptr()).upstream)
     }
 }
@@ -55,6 +52,8 @@ struct Peer {
     set_session: ngx_event_set_peer_session_pt,
     save_session: ngx_event_save_peer_session_pt,
     count: u32,
+    /// The block's servers, as far as its balancer would try them.
+    addresses: usize,
 }
 
 unsafe extern "C" fn init(
@@ -81,6 +80,7 @@ unsafe extern "C" fn init(
                 set_session: peer.set_session,
                 save_session: peer.save_session,
                 count: 0,
+                addresses: peer.tries,
             };
             let Some(ours) = memory::place((*request.as_ptr()).pool, ours) else { return ERROR };
             peer.data = ours.as_ptr().cast();
@@ -106,38 +106,53 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
 }
 
 unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
-    guard("peer free", (), || {
+    let failed = state & NGX_PEER_FAILED as usize != 0;
+    // Should the decision fail, nothing is sent a second time.
+    let again = guard("peer free", false, || {
         // SAFETY: `init` set data; the request and its call are live while its upstream is.
-        unsafe {
-            let ours = &*data.cast::<Peer>();
-            let failed = state & NGX_PEER_FAILED as usize != 0;
-            let again = failed && {
-                let upstream = (*ours.request.as_ptr()).upstream;
-                let call = &*(*upstream).input_filter_ctx.cast::<Call>();
-                let connection = (*peer).connection.as_ref();
-                let timed_out = connection
-                    .is_some_and(|c| (*c.read).timedout() != 0 || (*c.write).timedout() != 0);
-                let failure = Failure {
-                    attempts: ours.count,
-                    addresses: (*peer).tries.max(1),
-                    sent: connection.is_some_and(|c| c.sent > 0),
-                    unacknowledged: false,
-                    received: call.has_received(),
-                    timed_out,
-                    asked_again: call.asks_again(),
-                };
-                may_retry(call.next_upstream(), &failure)
-            };
-            if let Some(free) = ours.free {
-                free(peer, ours.data, state);
-            }
-            if failed {
-                // Else nginx counts a try more for a cached connection.
-                (*peer).set_cached(0);
-                (*peer).tries = if again { (*peer).tries.max(1) } else { 0 };
-            }
-        }
+        unsafe { failed && (*data.cast::<Peer>()).may_go_on(&*peer) }
     });
+    // SAFETY: as above.
+    unsafe {
+        let ours = &*data.cast::<Peer>();
+        if let Some(free) = ours.free {
+            free(peer, ours.data, state);
+        }
+        if failed {
+            // Else nginx counts a try more for a cached connection.
+            (*peer).set_cached(0);
+            (*peer).tries = if again { (*peer).tries.max(1) } else { 0 };
+        }
+    }
+}
+
+impl Peer {
+    /// Whether a failed attempt is followed by another.
+    ///
+    /// # Safety
+    /// The request is live and its upstream's input_filter_ctx a [`Call`].
+    unsafe fn may_go_on(&self, peer: &ngx_peer_connection_t) -> bool {
+        // SAFETY: the caller's; a failed connection is closed only after `free`.
+        let (call, connection) = unsafe {
+            let upstream = (*self.request.as_ptr()).upstream;
+            (&*(*upstream).input_filter_ctx.cast::<Call>(), peer.connection.as_ref())
+        };
+        // SAFETY: a connection has both events.
+        let timed_out = connection
+            .is_some_and(|c| unsafe { (*c.read).timedout() != 0 || (*c.write).timedout() != 0 });
+        let failure = Failure {
+            attempts: self.count,
+            addresses: self.addresses,
+            sent: connection.is_some_and(|c| c.sent > 0),
+            // SAFETY: a live connection's descriptor.
+            unacknowledged: peer.cached() != 0
+                && connection.is_some_and(|c| unsafe { never_acknowledged(c) }),
+            received: call.has_received(),
+            timed_out,
+            asked_again: call.asks_again(),
+        };
+        may_retry(call.next_upstream(), &failure)
+    }
 }
 
 unsafe extern "C" fn set_session(peer: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {

@@ -1,12 +1,15 @@
 //! One invocation: what a request's upstream works on, from the whole body to the whole reply.
 
-use super::location::LambdaLocation;
+use super::destination::Destination;
+use super::location::{Function, LambdaLocation};
+use super::stream::Stream;
+use super::url::UrlRequest;
 use crate::aws::credentials::Credentials;
 use crate::lambda::retry::RetryPlan;
-use crate::lambda::{ChunkedDecoder, InvokeTarget, ResponseHead};
+use crate::lambda::{ChunkedDecoder, Failure, ResponseHead};
 use nginx_sys::{ngx_event_t, ngx_http_request_t, ngx_recv_pt};
-use std::borrow::Cow;
 use std::ptr::NonNull;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// `u->input_filter_ctx` of a request that invokes a function; lives in the request's pool.
@@ -15,14 +18,18 @@ pub(super) struct Call {
     pub(super) request: NonNull<ngx_http_request_t>,
     /// The location's plan, which outlives requests.
     pub(super) location: NonNull<LambdaLocation>,
+    /// What is invoked.
+    pub(super) function: Rc<Function>,
     /// Where the invocation goes.
-    pub(super) target: Cow<'static, InvokeTarget>,
-    /// The function's name in logs and metrics.
-    pub(super) label: Box<str>,
+    pub(super) destination: Rc<Destination>,
+    /// The request to a function URL; `None` for the API.
+    pub(super) url: Option<UrlRequest>,
     /// What it was signed with.
     pub(super) credentials: Arc<Credentials>,
     /// Counts publications of the source; a refused generation is asked to be renewed.
     pub(super) generation: u64,
+    /// The trace that the API is told of.
+    pub(super) trace_id: Vec<u8>,
     /// The payload, sent from here.
     pub(super) payload: Vec<u8>,
     /// The payload's SHA-256.
@@ -45,6 +52,8 @@ pub(super) struct Call {
     pub(super) timer: ngx_event_t,
     /// The connection's own `recv`, while another stands in for it.
     pub(super) stock_recv: ngx_recv_pt,
+    /// Whether a failure was logged and remembered.
+    pub(super) is_noted: bool,
 }
 
 /// Why an invocation is sent again although the API answered.
@@ -67,10 +76,12 @@ pub(super) struct Response {
     pub(super) decoded_end: usize,
     /// For chunked bodies.
     pub(super) chunks: ChunkedDecoder,
-    /// Whether it is no response at all.
-    pub(super) invalid: bool,
+    /// Why it is no good response, when it is not.
+    pub(super) failure: Option<Failure>,
     /// Whether the connection's end has told the body's.
     pub(super) ended: bool,
+    /// The body, when it goes to the client as it comes.
+    pub(super) stream: Option<Stream>,
 }
 
 impl Call {

@@ -11,7 +11,7 @@ use crate::nginx::guard::guard;
 use crate::nginx::memory;
 use nginx_sys::{
     NGX_BUSY, NGX_DONE, NGX_ERROR, NGX_OK, NGX_PEER_FAILED, ngx_connection_t, ngx_http_request_t,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_str_t, ngx_uint_t,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
 };
 use std::ffi::c_void;
 use std::ptr::{NonNull, null_mut};
@@ -24,8 +24,8 @@ struct Attempts {
     endpoint: NonNull<Endpoint>,
     request: NonNull<ngx_http_request_t>,
     address: Option<Arc<Address>>,
-    /// What `pc->name` points to.
-    name: ngx_str_t,
+    /// Those of earlier attempts, whose names `$upstream_addr` shows.
+    earlier: Vec<Arc<Address>>,
     count: u32,
     /// After a failure: one stale connection may mean that all are.
     fresh_only: bool,
@@ -48,7 +48,7 @@ pub(super) unsafe extern "C" fn init(
                 endpoint,
                 request,
                 address: None,
-                name: ngx_str_t::default(),
+                earlier: Vec::new(),
                 count: 0,
                 fresh_only: false,
             };
@@ -92,6 +92,8 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
         match next.and_then(|next| addresses.get(next)) {
             Some(address) => {
                 attempts.aim(peer, Arc::clone(address));
+                // SAFETY: the references above are not used again.
+                unsafe { super::warm::maintain(attempts.endpoint) };
                 NGX_OK as ngx_int_t
             }
             None => NGX_BUSY as ngx_int_t,
@@ -101,28 +103,35 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
 
 impl Attempts {
     fn aim(&mut self, peer: &mut ngx_peer_connection_t, address: Arc<Address>) {
-        self.name = address.name();
         (peer.sockaddr, peer.socklen) = address.sockaddr();
-        peer.name = &mut self.name;
-        // The pointers above are into the Arc's block, which `address` keeps until the request's pool goes.
-        self.address = Some(address);
+        peer.name = address.name();
+        // The pointers above are into the Arc's block, which is kept until the request's pool goes.
+        self.earlier.extend(self.address.replace(address));
     }
 }
 
 unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
+    let has_failed = state & NGX_PEER_FAILED as usize != 0;
+    // SAFETY: nginx hands a live peer. First of all: should what follows fail, nothing is sent a second time.
+    let was_cached = unsafe {
+        (*peer).tries = 0;
+        let was_cached = (*peer).cached() != 0;
+        if has_failed {
+            // Else nginx counts a try more for a cached connection.
+            (*peer).set_cached(0);
+        }
+        was_cached
+    };
     guard("peer free", (), || {
         // SAFETY: as in `get`.
         let (peer, attempts) = unsafe { (&mut *peer, &mut *data.cast::<Attempts>()) };
-        if state & NGX_PEER_FAILED as usize != 0 {
+        if has_failed {
             // SAFETY: the request and its call are live while its upstream is.
-            let again = unsafe { attempts.failed(peer) };
+            let again = unsafe { attempts.failed(peer, was_cached) };
             peer.tries = usize::from(again);
-            // Else nginx counts a try more for a cached connection.
-            peer.set_cached(0);
             attempts.fresh_only = true;
             return;
         }
-        peer.tries = 0;
         let (Some(connection), Some(address)) =
             (NonNull::new(peer.connection), attempts.address.clone())
         else {
@@ -143,7 +152,7 @@ unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, s
 impl Attempts {
     /// # Safety
     /// The request is live and its upstream's input_filter_ctx a [`Call`].
-    unsafe fn failed(&self, peer: &ngx_peer_connection_t) -> bool {
+    unsafe fn failed(&self, peer: &ngx_peer_connection_t, was_cached: bool) -> bool {
         // SAFETY: the caller's; a failed connection is closed only after `free`.
         unsafe {
             let call = &*(*(*self.request.as_ptr()).upstream).input_filter_ctx.cast::<Call>();
@@ -156,7 +165,7 @@ impl Attempts {
                 addresses: self.endpoint.as_ref().addresses.current().len(),
                 sent,
                 unacknowledged: sent
-                    && peer.cached() != 0
+                    && was_cached
                     && connection.is_some_and(|c| never_acknowledged(c)),
                 received: call.has_received(),
                 timed_out,
@@ -168,7 +177,10 @@ impl Attempts {
 }
 
 /// True when the peer's TCP acknowledged not one byte of the request: it cannot have read it.
-unsafe fn never_acknowledged(connection: &ngx_connection_t) -> bool {
+///
+/// # Safety
+/// The connection is live.
+pub(super) unsafe fn never_acknowledged(connection: &ngx_connection_t) -> bool {
     /// The head of Linux's `struct tcp_info`, to `tcpi_bytes_retrans` (4.19 and later).
     #[repr(C)]
     struct TcpInfo {

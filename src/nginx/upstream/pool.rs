@@ -9,10 +9,11 @@ use crate::nginx::guard::guard;
 use crate::nginx::memory;
 use nginx_sys::{
     NGX_AGAIN, NGX_OK, SSL_SESSION, SSL_SESSION_free, SSL_SESSION_is_resumable, in_port_t,
-    ngx_add_timer, ngx_close_connection, ngx_conf_t, ngx_connection_t, ngx_current_msec, ngx_cycle,
+    ngx_add_timer, ngx_close_connection, ngx_connection_t, ngx_current_msec, ngx_cycle,
     ngx_del_timer, ngx_destroy_pool, ngx_event_t, ngx_exiting, ngx_handle_read_event,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_log_t, ngx_msec_t, ngx_ssl_get_session,
-    ngx_ssl_set_session, ngx_ssl_shutdown, ngx_ssl_t, ngx_str_t, ngx_terminate,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_log_t, ngx_msec_t, ngx_pool_t,
+    ngx_ssl_get_session, ngx_ssl_set_session, ngx_ssl_shutdown, ngx_ssl_t, ngx_str_t,
+    ngx_terminate,
 };
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
@@ -21,6 +22,9 @@ const OK: ngx_int_t = NGX_OK as ngx_int_t;
 const AGAIN: ngx_int_t = NGX_AGAIN as ngx_int_t;
 /// TLS 1.3 tickets are used once each; a server sends two with every connection.
 const MAX_SESSIONS: usize = 32;
+/// A connection that has just served a request is not looked at again: should it be dead after all, its peer acknowledges
+/// nothing, and the request is tried on another.
+const TRUSTED_IDLE_MS: ngx_msec_t = 250;
 /// A connection is closed when it is this old, so that load balancers' changes are followed.
 const MAX_AGE_MS: ngx_msec_t = 3_600_000;
 
@@ -59,6 +63,8 @@ pub(in crate::nginx) struct Endpoint {
     idle: Vec<NonNull<Idle>>,
     pub(super) next_address: usize,
     pub(super) warming: usize,
+    /// Armed after a connection could not be made ahead of need.
+    pub(super) warm_again: ngx_event_t,
     sessions: Vec<NonNull<SSL_SESSION>>,
 }
 
@@ -67,23 +73,24 @@ struct Idle {
     endpoint: NonNull<Endpoint>,
     connection: NonNull<ngx_connection_t>,
     address: Arc<Address>,
+    parked_at_ms: ngx_msec_t,
 }
 
 impl Endpoint {
     /// An endpoint in the configuration's pool; `None` when memory is short.
     ///
     /// # Safety
-    /// `cf` is nginx's; `ssl` is null or lives as long as the configuration.
+    /// `pool` is the configuration's; `ssl` is null or lives as long.
     pub(in crate::nginx) unsafe fn create(
-        cf: *mut ngx_conf_t,
+        pool: *mut ngx_pool_t,
         settings: Settings,
         ssl: *mut ngx_ssl_t,
     ) -> Option<NonNull<Self>> {
-        // SAFETY: cf's pool is live; an all-zero upstream is what nginx itself starts from.
+        // SAFETY: the pool is live; an all-zero upstream is what nginx itself starts from.
         unsafe {
             let mut upstream: ngx_http_upstream_srv_conf_t = std::mem::zeroed();
             // nginx sends it as SNI and compares it with the certificate.
-            upstream.host = memory::copy((*cf).pool, settings.server_name.as_bytes())?;
+            upstream.host = memory::copy(pool, settings.server_name.as_bytes())?;
             upstream.port = settings.port as in_port_t;
             #[cfg(nginx1_27_3)]
             {
@@ -99,9 +106,10 @@ impl Endpoint {
                 idle: Vec::new(),
                 next_address: 0,
                 warming: 0,
+                warm_again: std::mem::zeroed(),
                 sessions: Vec::new(),
             };
-            let mut placed = memory::place((*cf).pool, endpoint)?;
+            let mut placed = memory::place(pool, endpoint)?;
             placed.as_mut().upstream.peer.data = placed.as_ptr().cast();
             Some(placed)
         }
@@ -143,7 +151,9 @@ impl Endpoint {
             let listed = self.addresses.current().iter().any(|known| **known == *parked.address);
             // SAFETY: a parked connection is live and ours alone.
             unsafe {
-                if !listed || !is_quiet(parked.connection) {
+                let idle_ms = ngx_current_msec.wrapping_sub(parked.parked_at_ms);
+                let is_dead = idle_ms > TRUSTED_IDLE_MS && !is_quiet(parked.connection);
+                if !listed || is_dead {
                     close(parked.connection.as_ptr());
                     continue;
                 }
@@ -177,7 +187,9 @@ impl Endpoint {
                 let oldest = Box::from_raw(this.idle.remove(0).as_ptr());
                 close(oldest.connection.as_ptr());
             }
-            let parked = NonNull::from(Box::leak(Box::new(Idle { endpoint, connection, address })));
+            let parked_at_ms = ngx_current_msec;
+            let parked = Idle { endpoint, connection, address, parked_at_ms };
+            let parked = NonNull::from(Box::leak(Box::new(parked)));
             this.idle.push(parked);
             let c = &mut *connection.as_ptr();
             (*c.read).set_delayed(0);

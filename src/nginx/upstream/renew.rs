@@ -4,13 +4,13 @@
 //! in: it has nothing until the credentials are there or the wait is over, then one byte, and process_header has its say.
 
 use super::call::{Again, Call};
-use super::reply::connection;
 use crate::nginx::guard::guard;
 use crate::nginx::{clock, log};
 use nginx_sys::{
     NGX_AGAIN, NGX_HTTP_UPSTREAM_INVALID_HEADER, ngx_add_timer, ngx_connection_t, ngx_cycle,
     ngx_del_timer, ngx_event_t, ngx_http_request_t, ngx_http_upstream_t, ngx_int_t, ngx_msec_t,
 };
+use std::ptr::NonNull;
 
 const AGAIN: ngx_int_t = NGX_AGAIN as ngx_int_t;
 const INVALID: ngx_int_t = NGX_HTTP_UPSTREAM_INVALID_HEADER as ngx_int_t;
@@ -25,6 +25,8 @@ pub(super) fn begin(upstream: &mut ngx_http_upstream_t, call: &mut Call) -> ngx_
         cell.request_refresh(call.generation);
         call.wait_until_ms = clock::now_ms() + LONGEST_WAIT_MS;
         call.again = Some(Again::AwaitingCredentials);
+        // The answer has served; nginx takes a full buffer for a head that is too long.
+        upstream.buffer.last = upstream.buffer.pos;
         call.timer.handler = Some(look);
         call.timer.data = std::ptr::from_mut(call).cast();
         // SAFETY: the cycle's log outlives the timer, which `cancel` takes back with the request.
@@ -97,6 +99,11 @@ unsafe extern "C" fn look(event: *mut ngx_event_t) {
 pub(super) unsafe fn watch_end(upstream: &mut ngx_http_upstream_t, call: &mut Call) {
     // SAFETY: the caller's.
     unsafe { stand_in(upstream, call, recv_end) };
+}
+
+/// The connection of an upstream that has one.
+fn connection(upstream: &ngx_http_upstream_t) -> Option<NonNull<ngx_connection_t>> {
+    NonNull::new(upstream.peer.connection)
 }
 
 type Recv = unsafe extern "C" fn(*mut ngx_connection_t, *mut u8, usize) -> isize;

@@ -50,36 +50,13 @@ pub(super) unsafe extern "C" fn reinit_request(request: *mut ngx_http_request_t)
     })
 }
 
-/// Hands head and payload to nginx; `None` when memory is short or the region is not known.
+/// Hands head and payload to nginx; `None` when memory is short.
 unsafe fn write(request: NonNull<ngx_http_request_t>, call: &mut Call) -> Option<ngx_int_t> {
-    let location = call.location();
-    let head = InvokeHead {
-        request_target: &call.target.request_target,
-        host: &location.host,
-        content_length: call.payload.len(),
-        invocation: location.plan.pass.invocation,
-        log_tail: location.plan.log_tail,
-        trace_id: b"",
-    };
     call.head.clear();
-    head.write(&mut call.head);
-    let mut lines: [(&str, &[u8]); 4] = [("", b""); 4];
-    let mut count = 0;
-    let signed = head.signed_headers().filter(|(name, _)| *name != "host");
-    for (slot, (name, value)) in lines.iter_mut().zip(signed) {
-        *slot = (name, value.as_bytes());
-        count += 1;
+    match &call.function.target {
+        Some(_) => write_invoke_head(call)?,
+        None => write_url_head(call)?,
     }
-    let signable = SignableRequest {
-        method: b"POST",
-        canonical_path: &call.target.canonical_path,
-        canonical_query: &call.target.canonical_query,
-        host: &location.host,
-        headers: lines.get(..count).unwrap_or_default(),
-        payload_sha256: &call.payload_sha256,
-    };
-    let (credentials, out) = (&call.credentials, &mut call.head);
-    location.with_signer(|signer| signer.sign(credentials, &signable, clock::aws_s(), out))?;
     call.head.extend_from_slice(b"\r\n");
     // SAFETY: the request's pool is live; head and payload live in the call as long.
     unsafe {
@@ -93,6 +70,57 @@ unsafe fn write(request: NonNull<ngx_http_request_t>, call: &mut Call) -> Option
         (*(*request.as_ptr()).upstream).request_bufs = first;
     }
     Some(OK)
+}
+
+/// The head of a call of the API, signed.
+fn write_invoke_head(call: &mut Call) -> Option<()> {
+    let plan = &call.location().plan;
+    let target = call.function.target.as_ref()?;
+    let host = &*call.destination.host;
+    let head = InvokeHead {
+        request_target: &target.request_target,
+        host,
+        content_length: call.payload.len(),
+        invocation: plan.pass.invocation,
+        log_tail: plan.log_tail,
+        trace_id: &call.trace_id,
+    };
+    head.write(&mut call.head);
+    let mut lines: [(&str, &[u8]); 4] = [("", b""); 4];
+    let mut count = 0;
+    let signed = head.signed_headers().filter(|(name, _)| *name != "host");
+    for (slot, (name, value)) in lines.iter_mut().zip(signed) {
+        *slot = (name, value.as_bytes());
+        count += 1;
+    }
+    let signable = SignableRequest {
+        method: b"POST",
+        canonical_path: &target.canonical_path,
+        canonical_query: &target.canonical_query,
+        host,
+        headers: lines.get(..count).unwrap_or_default(),
+        payload_sha256: &call.payload_sha256,
+    };
+    let (credentials, out) = (&call.credentials, &mut call.head);
+    call.destination.sign(|signer| signer.sign(credentials, &signable, clock::aws_s(), out));
+    Some(())
+}
+
+/// The head of a request to a function URL, signed.
+fn write_url_head(call: &mut Call) -> Option<()> {
+    let url = call.url.as_ref()?;
+    call.head.extend_from_slice(&url.head);
+    let signable = SignableRequest {
+        method: &url.method,
+        canonical_path: &url.canonical_path,
+        canonical_query: &url.canonical_query,
+        host: &call.destination.host,
+        headers: &[],
+        payload_sha256: &call.payload_sha256,
+    };
+    let (credentials, out) = (&call.credentials, &mut call.head);
+    call.destination.sign(|signer| signer.sign(credentials, &signable, clock::aws_s(), out));
+    Some(())
 }
 
 /// A link over a block of ours. `flush` on the last: without it TLS holds small writes back for ever.

@@ -11,23 +11,25 @@ use nginx_sys::{
     ngx_add_timer, ngx_connection_t, ngx_create_pool, ngx_cycle, ngx_del_timer,
     ngx_event_connect_peer, ngx_event_t, ngx_exiting, ngx_http_request_t, ngx_int_t, ngx_msec_t,
     ngx_peer_connection_t, ngx_ssl_check_host, ngx_ssl_create_connection, ngx_ssl_handshake,
-    ngx_str_t, ngx_terminate,
+    ngx_terminate,
 };
 use std::ffi::{CString, c_void};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 const CONNECT_TIMEOUT_MS: ngx_msec_t = 5_000;
+/// How long a server that refuses is left alone.
+const AGAIN_AFTER_MS: ngx_msec_t = 1_000;
 const POOL_BYTES: usize = 128;
 
 /// A connection on its way; its `data` until it is parked.
 struct Warming {
     endpoint: NonNull<Endpoint>,
     address: Arc<Address>,
-    name: ngx_str_t,
 }
 
-/// Begins one connection when fewer than `min_idle` are there; each that is done begins the next.
+/// Begins one connection when fewer than `min_idle` are there; each that is done begins the next, and one that fails is
+/// tried again after [`AGAIN_AFTER_MS`].
 ///
 /// # Safety
 /// The endpoint is live and no reference to it is held.
@@ -36,29 +38,61 @@ pub(in crate::nginx) unsafe fn maintain(endpoint: NonNull<Endpoint>) {
     unsafe {
         let this = &mut *endpoint.as_ptr();
         let enough = this.idle_count() >= this.settings.min_idle || this.warming > 0;
-        if enough || ngx_exiting != 0 || ngx_terminate != 0 {
+        let waits = this.warm_again.timer_set() != 0;
+        if enough || waits || ngx_exiting != 0 || ngx_terminate != 0 {
             return;
         }
-        begin(endpoint);
+        if !begin(endpoint) {
+            try_later(endpoint);
+        }
     }
+}
+
+/// # Safety
+/// As for [`maintain`].
+unsafe fn try_later(endpoint: NonNull<Endpoint>) {
+    // SAFETY: the caller's; the endpoint, and the event in it, outlive the event loop.
+    unsafe {
+        let event = &mut (*endpoint.as_ptr()).warm_again;
+        event.handler = Some(again);
+        event.data = endpoint.as_ptr().cast();
+        event.log = (*ngx_cycle).log;
+        // A worker that ends does not wait for it.
+        event.set_cancelable(1);
+        ngx_add_timer(event, AGAIN_AFTER_MS);
+    }
+}
+
+unsafe extern "C" fn again(event: *mut ngx_event_t) {
+    guard("warming", (), || {
+        // SAFETY: `try_later` set data to the endpoint.
+        unsafe {
+            if let Some(endpoint) = NonNull::new((*event).data.cast::<Endpoint>()) {
+                maintain(endpoint);
+            }
+        }
+    });
 }
 
 unsafe extern "C" fn get(_peer: *mut ngx_peer_connection_t, _data: *mut c_void) -> ngx_int_t {
     NGX_OK as ngx_int_t
 }
 
-unsafe fn begin(endpoint: NonNull<Endpoint>) {
+/// False when it has failed at once.
+unsafe fn begin(endpoint: NonNull<Endpoint>) -> bool {
     // SAFETY: as in `maintain`; the peer is on the stack for the call, what it points to is in the Warming.
     unsafe {
         let this = &mut *endpoint.as_ptr();
         let addresses = this.addresses.current();
         this.next_address = this.next_address.wrapping_add(1);
         let next = this.next_address.checked_rem(addresses.len());
-        let Some(address) = next.and_then(|next| addresses.get(next)).cloned() else { return };
-        let mut warming = Box::new(Warming { endpoint, name: address.name(), address });
+        let Some(address) = next.and_then(|next| addresses.get(next)).cloned() else {
+            return false;
+        };
+        let warming = Box::new(Warming { endpoint, address });
         let mut peer: ngx_peer_connection_t = std::mem::zeroed();
         (peer.sockaddr, peer.socklen) = warming.address.sockaddr();
-        peer.name = &mut warming.name;
+        peer.name = warming.address.name();
         peer.get = Some(get);
         peer.log = (*ngx_cycle).log;
         let status = ngx_event_connect_peer(&mut peer);
@@ -66,7 +100,7 @@ unsafe fn begin(endpoint: NonNull<Endpoint>) {
             if !peer.connection.is_null() {
                 pool::close(peer.connection);
             }
-            return;
+            return false;
         }
         this.warming += 1;
         let connection = &mut *peer.connection;
@@ -82,6 +116,7 @@ unsafe fn begin(endpoint: NonNull<Endpoint>) {
         } else if status == NGX_OK as ngx_int_t {
             connected(connection.write);
         }
+        true
     }
 }
 
@@ -153,7 +188,7 @@ unsafe extern "C" fn save_session(connection: *mut ngx_connection_t) {
             let handshaking = (*(*connection).ssl).handshaked() == 0;
             let endpoint = if (*connection).idle() == 0 {
                 peer::endpoint_of((*connection).data.cast::<ngx_http_request_t>())
-            } else if handshaking || (*(*connection).read).handler == Some(connected as _) {
+            } else if handshaking {
                 (*(*connection).data.cast::<Warming>()).endpoint
             } else {
                 Endpoint::of_parked(connection)
@@ -208,6 +243,9 @@ unsafe fn end(connection: *mut ngx_connection_t, good: bool) {
         }
         if !good || ngx_exiting != 0 {
             pool::close(connection);
+            if ngx_exiting == 0 && ngx_terminate == 0 {
+                try_later(endpoint);
+            }
             return;
         }
         (*connection).requests = 0;

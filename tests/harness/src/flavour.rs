@@ -72,6 +72,11 @@ impl Flavour {
         self.directory().join("ngx_http_apigate_module.so")
     }
 
+    /// The module with the feature `fault-injection`.
+    pub fn faulty_module(self) -> PathBuf {
+        self.directory().join("faults/ngx_http_apigate_module.so")
+    }
+
     /// The version that `nginx -v` tells: (1, 22, 1).
     pub fn version(self) -> Outcome<Version> {
         static KNOWN: Mutex<Option<HashMap<Flavour, Version>>> = Mutex::new(None);

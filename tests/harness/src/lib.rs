@@ -8,6 +8,8 @@
 //! http       an HTTP/1.1 client that sends exactly the bytes it is told to
 //! process    the guard that ends whatever a test started
 //! wait       polling for a condition
+//! gateway    the configuration that scenarios share
+//! load       clients that send while a scenario does something to nginx
 //! scenario   main() of a test written in Rust: one trial for each function and flavour
 //! cases      the runner of tests/cases/*.t; the format is described in tests/cases.rs
 //! ```
@@ -17,7 +19,9 @@ pub mod aws_double;
 pub mod cases;
 pub mod echo;
 pub mod flavour;
+pub mod gateway;
 pub mod http;
+pub mod load;
 pub mod nginx;
 pub mod process;
 pub mod redis;
@@ -31,7 +35,7 @@ pub use flavour::Flavour;
 pub use nginx::{Nginx, NginxBuilder};
 pub use process::Process;
 pub use redis::Redis;
-pub use regex::Regex;
+pub use regex::{self, Regex};
 pub use wait::until;
 
 /// What every step of a test returns. The error's text is what the reader of a failed test sees.

@@ -1,5 +1,6 @@
 //! Waiting for a condition instead of for a length of time.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
@@ -11,10 +12,18 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_micros(500);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
+/// What [`slow_down`] was told; 0 before.
+static SLOWNESS: AtomicU32 = AtomicU32::new(0);
+
+/// As `APIGATE_SLOWNESS`, for a test program that runs nginx under a checker itself.
+pub fn slow_down(factor: u32) {
+    SLOWNESS.store(factor, Ordering::Relaxed);
+}
+
 /// `patience` times `APIGATE_SLOWNESS`, an integer that is set where nginx runs under a checker.
 pub fn scaled(patience: Duration) -> Duration {
     let slowness = std::env::var("APIGATE_SLOWNESS").ok().and_then(|text| text.parse().ok());
-    patience * slowness.unwrap_or(1)
+    patience * slowness.unwrap_or(1).max(SLOWNESS.load(Ordering::Relaxed))
 }
 
 /// The condition's value as soon as it has one; an error that names `what` after `patience`.

@@ -19,6 +19,14 @@ use crate::{Outcome, tls};
 const KEPT_VARIABLES: [&str; 5] =
     ["PATH", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "LSAN_OPTIONS", "RUST_BACKTRACE"];
 
+/// Where temporary files go; the compiled-in places may be anywhere.
+const TEMPORARY_PATHS: &str = "    client_body_temp_path temp/client;
+    proxy_temp_path temp/proxy;
+    fastcgi_temp_path temp/fastcgi;
+    uwsgi_temp_path temp/uwsgi;
+    scgi_temp_path temp/scgi;
+";
+
 /// What nginx is to be started with. Every method but the last returns the builder.
 pub struct NginxBuilder {
     flavour: Flavour,
@@ -26,6 +34,7 @@ pub struct NginxBuilder {
     listener: TcpListener,
     second_listener: Option<TcpListener>,
     environment: Vec<(String, String)>,
+    wrapper: Option<String>,
     config: Config,
 }
 
@@ -38,6 +47,8 @@ pub(super) struct Config {
     pub(super) workers: usize,
     pub(super) tls: bool,
     http2: bool,
+    faults: bool,
+    whole: Option<String>,
 }
 
 /// The verdict of `nginx -t`.
@@ -71,6 +82,7 @@ impl NginxBuilder {
             listener: listen()?,
             second_listener: None,
             environment: Vec::new(),
+            wrapper: std::env::var("APIGATE_WRAPPER").ok(),
             config: Config {
                 main: String::new(),
                 http: String::new(),
@@ -79,6 +91,8 @@ impl NginxBuilder {
                 workers: 1,
                 tls: false,
                 http2: false,
+                faults: false,
+                whole: None,
             },
         })
     }
@@ -120,6 +134,13 @@ impl NginxBuilder {
         self
     }
 
+    /// A whole nginx.conf in place of one made of directives. It must not say where pid, log and
+    /// temporary files go, and of the methods here only `http` adds to it.
+    pub fn whole(mut self, text: &str) -> Self {
+        self.config.whole = Some(text.to_owned());
+        self
+    }
+
     /// The number of workers, 1 if not told.
     pub fn workers(mut self, count: usize) -> Self {
         self.config.workers = count;
@@ -144,6 +165,18 @@ impl NginxBuilder {
         self
     }
 
+    /// Loads the module that panics on demand (`scripts/build --faults`) in place of the ordinary one.
+    pub fn with_faults(mut self) -> Self {
+        self.config.faults = true;
+        self
+    }
+
+    /// Starts nginx behind these words, as `APIGATE_WRAPPER` does for all.
+    pub fn wrapper(mut self, words: &str) -> Self {
+        self.wrapper = Some(words.to_owned());
+        self
+    }
+
     /// Sets an environment variable of the master.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -162,14 +195,14 @@ impl NginxBuilder {
     }
 
     fn command(&self) -> Outcome<Command> {
-        let mut nginx = match std::env::var("APIGATE_WRAPPER") {
-            Ok(words) => {
+        let mut nginx = match &self.wrapper {
+            Some(words) => {
                 let mut words = words.split_whitespace();
-                let mut wrapper = command(words.next().ok_or("APIGATE_WRAPPER is empty")?);
+                let mut wrapper = command(words.next().ok_or("the wrapper is empty")?);
                 wrapper.args(words).arg(self.flavour.binary());
                 wrapper
             }
-            Err(_) => command(self.flavour.binary()),
+            None => command(self.flavour.binary()),
         };
         nginx.arg("-p").arg(self.directory()).args(["-c", "conf/nginx.conf"]);
         nginx.args(["-e", "logs/error.log"]).env_clear();
@@ -236,7 +269,7 @@ impl NginxBuilder {
 impl Config {
     pub(super) fn text(&self, flavour: Flavour, port: u16) -> Outcome<String> {
         let Self { main, http, server, log_level, workers, .. } = self;
-        let module = flavour.module();
+        let module = if self.faults { flavour.faulty_module() } else { flavour.module() };
         let module = module.display();
         let separate_http2 = flavour.version()? >= (1, 25, 1);
         let ssl = if self.tls { " ssl" } else { "" };
@@ -248,6 +281,13 @@ impl Config {
         let is_root = rustix::process::geteuid().is_root();
         let own_user = Regex::new(r"(?m)^\s*user\s")?.is_match(main);
         let user = if is_root && !own_user { "user root;" } else { "" };
+        if let Some(whole) = &self.whole {
+            let (before, inside) = whole.split_once("http {\n").ok_or("no \"http {\" line")?;
+            return Ok(format!(
+                "daemon off;\n{user}\npid nginx.pid;\nerror_log logs/error.log {log_level};\n\
+                 {before}http {{\n{TEMPORARY_PATHS}{http}\n{inside}"
+            ));
+        }
         Ok(format!(
             r#"daemon off;
 {user}
@@ -262,12 +302,7 @@ events {{
 http {{
     access_log logs/access.log;
     default_type text/plain;
-    client_body_temp_path temp/client;
-    proxy_temp_path temp/proxy;
-    fastcgi_temp_path temp/fastcgi;
-    uwsgi_temp_path temp/uwsgi;
-    scgi_temp_path temp/scgi;
-{http}
+{TEMPORARY_PATHS}{http}
     server {{
         listen 127.0.0.1:{port}{ssl}{listen_http2};
         server_name localhost;

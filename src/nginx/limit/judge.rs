@@ -1,0 +1,317 @@
+//! A request against the limits of its place: zones of this host under their mutexes, stores by asking and waiting.
+
+use super::location::LimitLocation;
+use super::suspend::{self, Ticket};
+use super::zone::LimitZone;
+use super::{Charged, Limits};
+use crate::nginx::clock;
+use crate::nginx::context::{self, Authenticated};
+use crate::nginx::request::Request;
+use crate::nginx::shared::ZoneGuard;
+use crate::rate_limit::fleet::{Demand, exact_call, read_exact};
+use crate::rate_limit::key::{FleetKey, Key, KeyFacts, KeyTemplate};
+use crate::rate_limit::policy::{Charge, Counting, Spending, Verdict, check_and_charge};
+use crate::rate_limit::table::Fingerprint;
+use crate::rate_limit::{LimitPlan, OnError, RateLimitPlan, Sync};
+use nginx_sys::ngx_int_t;
+
+/// What came of the limits.
+pub(super) enum Judgement {
+    /// The verdict says it.
+    Known,
+    /// A store is away without which nobody passes.
+    StoreAway,
+    /// A store is asked; the phase handler's status until it answers.
+    Waits(ngx_int_t),
+    /// Memory is short.
+    Failed,
+}
+
+/// Who counts a limit for this request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counter {
+    /// The zone on this host.
+    Here,
+    /// The zone on this host, by this host's share of the limit.
+    Share,
+    /// The store, which has not been asked yet.
+    Store,
+    /// Nobody any more: the store has answered, or passes go uncounted without it.
+    Done,
+}
+
+/// One limit with the request's key.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    position: usize,
+    cost: u64,
+    local: Fingerprint,
+    fleet: Option<FleetKey>,
+    counter: Counter,
+}
+
+/// A request that asks stores: what is known so far.
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    items: Vec<Item>,
+    /// What the stores have said.
+    verdict: Verdict,
+    pub(super) ticket: Option<Ticket>,
+}
+
+/// The parts of a place's limits.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) plan: &'a RateLimitPlan,
+    pub(super) location: &'a LimitLocation,
+    pub(super) zones: &'a [LimitZone],
+}
+
+impl<'a> Place<'a> {
+    fn limit(&self, item: &Item) -> Option<(&'a LimitPlan, &'a LimitZone)> {
+        let limit = self.plan.limits.get(item.position)?;
+        self.zones.get(limit.zone).map(|zone| (limit, zone))
+    }
+
+    /// Judges, or goes on with it when a store has answered. The verdict is in `verdict` once it is known.
+    pub(super) fn judge(
+        &self,
+        request: Request<'_>,
+        limits: &mut Limits,
+        verdict: &mut Verdict,
+    ) -> Judgement {
+        verdict.clear();
+        if let Some(asking) = limits.asking.take() {
+            return self.proceed(request, limits, asking, verdict);
+        }
+        let items = self.items(request, &mut limits.charged);
+        if items.is_empty() {
+            return Judgement::Known;
+        }
+        let mut items = items;
+        if self.without_stores(&mut items) {
+            return Judgement::StoreAway;
+        }
+        if items.iter().all(|item| item.counter != Counter::Store) {
+            self.count_here(&items, Spending::Charge, verdict);
+            return Judgement::Known;
+        }
+        self.count_here(&items, Spending::Look, verdict);
+        if verdict.is_refused() {
+            self.count_here(&items, Spending::Charge, verdict);
+            return Judgement::Known;
+        }
+        let asking = Asking { items, ..Asking::default() };
+        self.proceed(request, limits, Box::new(asking), verdict)
+    }
+
+    /// The limits that have not charged this request yet, each with its key.
+    fn items(&self, request: Request<'_>, charged: &mut Vec<Charged>) -> Vec<Item> {
+        // SAFETY: live; no other reference into the part of the context that is read here is held.
+        let authenticated =
+            unsafe { context::get(request.raw()) }.and_then(|it| it.authenticated.clone());
+        let identity = authenticated.as_ref().and_then(|it| Some((it, it.identity?)));
+        let consumer = identity.and_then(|(Authenticated { version, .. }, identity)| {
+            version.consumer(identity.consumer()).map(|consumer| consumer.id())
+        });
+        let credential = identity.and_then(|(Authenticated { version, .. }, identity)| {
+            version.credential(identity.credential()?).map(|credential| credential.id())
+        });
+        let mut facts = KeyFacts {
+            consumer: consumer.as_deref().map(str::as_bytes),
+            credential: credential.as_deref().map(str::as_bytes),
+            address: request.client_address(),
+            path: request.normalised_path(),
+            variables: &[],
+        };
+        let mut items = Vec::with_capacity(self.plan.limits.len());
+        for (position, limit) in self.plan.limits.iter().enumerate() {
+            let Some(zone) = self.zones.get(limit.zone) else { continue };
+            let mark = Charged { zone: limit.zone, counter: limit.counter };
+            // Limits of one place that share a counter are charged together, the larger cost once.
+            let known = charged.iter().any(|known| *known == mark);
+            if known && !items.iter().any(|item| self.is_of(item, mark)) {
+                continue;
+            }
+            if !known {
+                charged.push(mark);
+            }
+            if matches!(limit.key, KeyTemplate::Variables(_)) {
+                facts.variables = self.location.key(request, position);
+            }
+            let key = Key::of(&limit.key, &facts, &request);
+            let store = zone.plan.store.as_ref();
+            items.push(Item {
+                position,
+                cost: self.location.cost(request, position, limit),
+                local: key.fingerprint(&limit.counter, zone.seed()),
+                fleet: store.map(|_| key.fleet_name(&limit.counter)),
+                counter: match store.map(|store| store.sync) {
+                    Some(Sync::Exact) => Counter::Store,
+                    _ => Counter::Here,
+                },
+            });
+        }
+        items
+    }
+
+    fn is_of(&self, item: &Item, mark: Charged) -> bool {
+        self.plan
+            .limits
+            .get(item.position)
+            .is_some_and(|limit| mark == Charged { zone: limit.zone, counter: limit.counter })
+    }
+
+    /// Turns to what `on_error` says where a store is known to be away; true when that is to refuse.
+    fn without_stores(&self, items: &mut [Item]) -> bool {
+        let mut refuses = false;
+        for item in items {
+            let Some((_, zone)) = self.limit(item) else { continue };
+            let is_away = zone.plan.store.is_some()
+                && zone.store.borrow().as_ref().is_none_or(|store| !store.is_up());
+            if is_away {
+                refuses |= self.without_store(item);
+            }
+        }
+        refuses
+    }
+
+    /// The same for one limit whose store is away.
+    fn without_store(&self, item: &mut Item) -> bool {
+        let Some((limit, zone)) = self.limit(item) else { return false };
+        let on_error = zone.plan.store.as_ref().map(|store| store.on_error).unwrap_or_default();
+        item.counter = match on_error {
+            OnError::Local => Counter::Share,
+            OnError::Allow | OnError::Deny => Counter::Done,
+        };
+        on_error == OnError::Deny && !limit.dry_run
+    }
+
+    /// Checks, and perhaps charges, what is counted on this host.
+    fn count_here(&self, items: &[Item], spending: Spending, verdict: &mut Verdict) {
+        let mut numbers = Vec::with_capacity(items.len());
+        let mut charges = Vec::with_capacity(items.len());
+        let mut counted = Vec::with_capacity(items.len());
+        for item in items {
+            let Some((limit, zone)) = self.limit(item) else { continue };
+            let terms = match item.counter {
+                Counter::Here => limit.terms(item.cost),
+                Counter::Share => limit.local_terms(item.cost),
+                Counter::Store | Counter::Done => continue,
+            };
+            let Some(table) = zone.table() else { continue };
+            numbers.push(limit.zone);
+            charges.push(Charge { table, key: item.local, terms });
+            counted.push(*item);
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        let zones = || numbers.iter().filter_map(|number| self.zones.get(*number));
+        {
+            // In the order of zones' numbers, as everywhere.
+            let _held: Vec<ZoneGuard> = zones().map(LimitZone::lock).collect();
+            check_and_charge(&charges, spending, clock::cached_ms(), verdict);
+        }
+        if verdict.untracked() > 0 {
+            zones().for_each(LimitZone::note_full);
+        }
+        if spending == Spending::Charge {
+            self.record(&counted, verdict);
+        }
+    }
+
+    /// Notes for the fleet what was charged on this host.
+    fn record(&self, counted: &[Item], verdict: &Verdict) {
+        for standing in verdict.standings() {
+            let Some(item) = counted.get(standing.charge) else { continue };
+            let (Some((limit, zone)), Some(fleet)) = (self.limit(item), item.fleet) else {
+                continue;
+            };
+            let store = zone.store.borrow();
+            if let Some(store) = store.as_ref().filter(|store| store.interval().is_some()) {
+                store.record(fleet, item.local, limit.window, standing);
+            }
+        }
+    }
+
+    /// Takes in an answer, asks the next store, or ends.
+    fn proceed(
+        &self,
+        request: Request<'_>,
+        limits: &mut Limits,
+        mut asking: Box<Asking>,
+        verdict: &mut Verdict,
+    ) -> Judgement {
+        for (zone, positions) in &self.plan.exact {
+            let mut part = self.part(&mut asking.items, positions);
+            if part.is_empty() {
+                continue;
+            }
+            let demands = part.iter().filter_map(|item| self.demand(item)).collect::<Vec<_>>();
+            if let Some(ticket) = &mut asking.ticket {
+                let Some(answer) = ticket.answer.take() else {
+                    // Nobody but the answer should have brought us here.
+                    limits.asking = Some(asking);
+                    return Judgement::Waits(suspend::suspend(request));
+                };
+                asking.ticket = None;
+                let is_read = answer.is_ok_and(|numbers| read_exact(&numbers, &demands, verdict));
+                for item in &mut part {
+                    if is_read {
+                        item.counter = Counter::Done;
+                    } else if self.without_store(item) {
+                        return Judgement::StoreAway;
+                    }
+                }
+                if is_read {
+                    asking.verdict.absorb(verdict);
+                    if verdict.is_refused() {
+                        break;
+                    }
+                }
+                continue;
+            }
+            let Some(zone) = self.zones.get(*zone) else { continue };
+            let ticket = Ticket::new(request);
+            let call = exact_call(&zone.plan.name, &demands);
+            let is_asked =
+                zone.store.borrow().as_ref().is_some_and(|store| store.ask(call, ticket.number()));
+            if is_asked {
+                asking.ticket = Some(ticket);
+                limits.asking = Some(asking);
+                return Judgement::Waits(suspend::suspend(request));
+            }
+            for item in &mut part {
+                if self.without_store(item) {
+                    return Judgement::StoreAway;
+                }
+            }
+        }
+        self.conclude(&asking, verdict);
+        Judgement::Known
+    }
+
+    /// The limits at some positions that their store has not answered for yet.
+    fn part<'i>(&self, items: &'i mut [Item], positions: &[usize]) -> Vec<&'i mut Item> {
+        let asked =
+            |item: &&mut Item| item.counter == Counter::Store && positions.contains(&item.position);
+        items.iter_mut().filter(asked).collect()
+    }
+
+    fn demand(&self, item: &Item) -> Option<Demand<'a>> {
+        let (limit, _) = self.limit(item)?;
+        Some(Demand { key: item.fleet?, terms: limit.terms(item.cost) })
+    }
+
+    /// Charges on this host once the stores have spoken, and puts everything together.
+    fn conclude(&self, asking: &Asking, verdict: &mut Verdict) {
+        let is_refused = asking.verdict.is_refused();
+        let counts = |item: &&Item| {
+            let limit = self.plan.limits.get(item.position);
+            !is_refused || limit.is_some_and(|limit| limit.counting == Counting::All)
+        };
+        let items: Vec<Item> = asking.items.iter().filter(counts).copied().collect();
+        self.count_here(&items, Spending::Charge, verdict);
+        verdict.absorb(&asking.verdict);
+    }
+}

@@ -1,0 +1,90 @@
+//! What a location's limits need of nginx: variables compiled, and the order in which zones are locked.
+
+use crate::directive::DirectiveError;
+use crate::nginx::memory;
+use crate::nginx::request::Request;
+use crate::rate_limit::key::KeyTemplate;
+use crate::rate_limit::{Cost, LimitPlan, RateLimitPlan};
+use nginx_sys::{
+    NGX_OK, ngx_conf_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
+    ngx_http_complex_value_t, ngx_int_t,
+};
+use std::fmt;
+
+/// The nginx side of a [`RateLimitPlan`].
+pub(in crate::nginx) struct LimitLocation {
+    values: Vec<Values>,
+}
+
+/// The variables of one limit.
+#[derive(Default)]
+struct Values {
+    key: Option<Box<ngx_http_complex_value_t>>,
+    cost: Option<Box<ngx_http_complex_value_t>>,
+}
+
+impl fmt::Debug for LimitLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LimitLocation").field("limits", &self.values.len()).finish_non_exhaustive()
+    }
+}
+
+impl LimitLocation {
+    /// Compiles the variables of a plan.
+    ///
+    /// # Safety
+    /// `cf` is nginx's, in the merge of the level.
+    pub(in crate::nginx) unsafe fn build(
+        cf: *mut ngx_conf_t,
+        plan: &RateLimitPlan,
+    ) -> Result<Self, DirectiveError> {
+        let compile = |limit: &LimitPlan| {
+            let mut values = Values::default();
+            if let KeyTemplate::Variables(text) = &limit.key {
+                // SAFETY: the caller's.
+                values.key = Some(unsafe { template(cf, text) }?);
+            }
+            if let Cost::Variable(text) = &limit.cost {
+                // SAFETY: the caller's.
+                values.cost = Some(unsafe { template(cf, text) }?);
+            }
+            Ok(values)
+        };
+        Ok(Self { values: plan.limits.iter().map(compile).collect::<Result<_, _>>()? })
+    }
+
+    /// The text of `by=` with variables; empty when it has none or memory is short.
+    pub(super) fn key<'a>(&self, request: Request<'a>, position: usize) -> &'a [u8] {
+        let value = self.values.get(position).and_then(|values| values.key.as_deref());
+        value.and_then(|value| request.evaluate(value)).unwrap_or_default()
+    }
+
+    /// What the request costs.
+    pub(super) fn cost(&self, request: Request<'_>, position: usize, plan: &LimitPlan) -> u64 {
+        if let Cost::Fixed(cost) = plan.cost {
+            return cost;
+        }
+        let value = self.values.get(position).and_then(|values| values.cost.as_deref());
+        Cost::read(value.and_then(|value| request.evaluate(value)).unwrap_or_default())
+    }
+}
+
+/// # Safety
+/// `cf` is nginx's.
+unsafe fn template(
+    cf: *mut ngx_conf_t,
+    text: &str,
+) -> Result<Box<ngx_http_complex_value_t>, DirectiveError> {
+    let failed = || DirectiveError::new(format!("invalid variables in \"{text}\""));
+    // SAFETY: cf's pool is live and keeps the text and the compiled codes.
+    unsafe {
+        let mut value: Box<ngx_http_complex_value_t> = Box::new(std::mem::zeroed());
+        let mut source = memory::copy((*cf).pool, text.as_bytes()).ok_or_else(failed)?;
+        let mut compile: ngx_http_compile_complex_value_t = std::mem::zeroed();
+        compile.cf = cf;
+        compile.value = &mut source;
+        compile.complex_value = &mut *value;
+        let status = ngx_http_compile_complex_value(&mut compile);
+        if status == NGX_OK as ngx_int_t { Ok(value) } else { Err(failed()) }
+    }
+}

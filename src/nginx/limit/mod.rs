@@ -1,0 +1,176 @@
+//! rate_limit and key_auth_failures at work on a request.
+//!
+//! A request is charged once for each counter, whatever internal redirects it goes through. Subrequests are a part of the
+//! request that made them and are not judged.
+
+mod judge;
+mod location;
+mod store;
+mod suspend;
+mod zone;
+
+pub(super) use location::LimitLocation;
+pub(super) use zone::LimitZone;
+
+use self::judge::{Asking, Judgement, Place};
+use self::suspend::Ticket;
+use super::clock;
+use super::context;
+use super::phases::{self, Judged};
+use super::request::Request;
+use super::respond;
+use crate::config::FailuresPlan;
+use crate::decision::{Decision, Refusal};
+use crate::key_auth;
+use crate::pipeline::Mode;
+use crate::rate_limit::key::CounterId;
+use crate::rate_limit::policy::Verdict;
+use crate::rate_limit::{RateLimitPlan, store_unavailable, write_headers};
+use std::cell::RefCell;
+use std::time::Duration;
+
+/// How long a worker's start waits for stores, so that its first requests are counted there. Below the time that nginx's
+/// master leaves old workers to serve when it reloads (100 ms).
+const START_PATIENCE: Duration = Duration::from_millis(90);
+
+thread_local! {
+    /// The verdict on the request in hand.
+    static VERDICT: RefCell<Verdict> = RefCell::default();
+}
+
+/// What a request's context remembers of its limits.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    charged: Vec<Charged>,
+    asking: Option<Box<Asking>>,
+    /// `$rate_limit_limit`, `$rate_limit_remaining`, `$rate_limit_reset`
+    pub(super) shown: Option<[u64; 3]>,
+}
+
+/// A counter that the request has been held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Charged {
+    zone: usize,
+    counter: CounterId,
+}
+
+impl Limits {
+    fn ticket(&mut self) -> Option<&mut Ticket> {
+        self.asking.as_mut()?.ticket.as_mut()
+    }
+}
+
+/// Starts what zones do beside requests.
+pub(super) fn start(zones: &[LimitZone]) {
+    let clock = clock::monotonic();
+    let mut told = Vec::new();
+    for (number, zone) in zones.iter().enumerate() {
+        zone.attach();
+        told.extend(zone.connect(number));
+        zone.begin();
+    }
+    for first in told {
+        // Connected, or told that there is nobody to connect to.
+        let _ = first.recv_timeout(START_PATIENCE.saturating_sub(clock()));
+    }
+}
+
+/// Ends what zones do beside requests.
+pub(super) fn stop(zones: &[LimitZone]) {
+    zones.iter().for_each(LimitZone::stop);
+}
+
+/// Holds the request against `rate_limit`.
+pub(super) fn rate_limit(
+    request: Request<'_>,
+    plan: &RateLimitPlan,
+    location: &LimitLocation,
+) -> Judged {
+    if !request.is_main() {
+        return Judged::Decided(Decision::Continue);
+    }
+    VERDICT.with_borrow_mut(|verdict| match judge(request, plan, location, verdict) {
+        Judgement::Waits(status) => Judged::Waits(status),
+        Judgement::Failed => Judged::Failed,
+        Judgement::StoreAway => Judged::Decided(store_unavailable(1).into()),
+        Judgement::Known => conclude(request, plan, verdict),
+    })
+}
+
+/// Counts a failed authentication: the refusal that takes the place of the 401 once there were too many.
+///
+/// `Err` holds what the phase handler is to do meanwhile.
+pub(super) fn failures(
+    request: Request<'_>,
+    plan: &FailuresPlan,
+    location: &LimitLocation,
+) -> Result<Option<Refusal>, Judged> {
+    let limits = &plan.limits;
+    VERDICT.with_borrow_mut(|verdict| match judge(request, limits, location, verdict) {
+        Judgement::Waits(status) => Err(Judged::Waits(status)),
+        Judgement::Failed => Err(Judged::Failed),
+        Judgement::StoreAway => Ok(Some(store_unavailable(1))),
+        Judgement::Known => Ok(verdict.retry_after_s().map(|retry_after_s| {
+            let refusing = verdict.standings().iter().find(|standing| !standing.passes);
+            let limit = refusing.and_then(|standing| {
+                limits.limits.iter().position(|limit| limit.rates.contains(&standing.rate))
+            });
+            let status = limit.and_then(|position| plan.statuses.get(position).copied());
+            key_auth::too_many_failures(status.unwrap_or(429), retry_after_s)
+        })),
+    })
+}
+
+fn judge(
+    request: Request<'_>,
+    plan: &RateLimitPlan,
+    location: &LimitLocation,
+    verdict: &mut Verdict,
+) -> Judgement {
+    // SAFETY: live; no other reference to the context is held here.
+    let Some(context) = (unsafe { context::get_or_create(request.raw()) }) else {
+        return Judgement::Failed;
+    };
+    // Out of the context while the request is judged, which looks into the context itself.
+    let mut limits = context.limits.take().unwrap_or_default();
+    let zones = &request.main_conf().limit_zones;
+    let judgement = Place { plan, location, zones }.judge(request, &mut limits, verdict);
+    // SAFETY: as above; it exists.
+    if let Some(context) = unsafe { context::get(request.raw()) } {
+        context.limits = Some(limits);
+    }
+    judgement
+}
+
+/// Tells the client how its limits stand, and decides.
+fn conclude(request: Request<'_>, plan: &RateLimitPlan, verdict: &Verdict) -> Judged {
+    let is_observed = request.conf().plan.pipeline.mode == Mode::Observe;
+    if let Some(tightest) = verdict.tightest() {
+        let shown = [tightest.rate.limit, tightest.remaining, Verdict::reset_s(tightest)];
+        // SAFETY: live; no other reference to the context is held here.
+        let context = unsafe { context::get(request.raw()) };
+        if let Some(limits) = context.and_then(|context| context.limits.as_mut()) {
+            limits.shown = Some(shown);
+        }
+    }
+    if plan.headers && !is_observed {
+        let mut room = Some(());
+        write_headers(verdict, |name, number| {
+            if respond::set_number(request.raw(), name, number).is_none() {
+                room = None;
+            }
+        });
+        if room.is_none() {
+            return Judged::Failed;
+        }
+    }
+    match plan.decide(verdict) {
+        Some(refusal) => Judged::Decided(refusal.into()),
+        None => {
+            if verdict.would_refuse() {
+                phases::observe(request, &plan.dry_refusal());
+            }
+            Judged::Decided(Decision::Continue)
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Batch mode: a worker counts in the host's zone, and exchanges what it counted with the fleet now and then.
+//!
+//! **Overshoot.** A charge is in the store at most one interval and one round trip after it was made, and another worker that
+//! charges the same counter knows of it one interval and one round trip later at most. So what passes beyond the limit is no more
+//! than what the other workers of the fleet let through for that key within two intervals and two round trips; and never
+//! more than (hosts − 1) × limit, because the workers of one host share a zone.
+
+use std::collections::HashMap;
+
+use super::script::{Call, Script};
+use crate::rate_limit::key::FleetKey;
+use crate::rate_limit::policy::Standing;
+use crate::rate_limit::rate::Unit;
+use crate::rate_limit::table::{Fingerprint, Table};
+use crate::rate_limit::window::{Window, WindowKind};
+
+/// The most counters in one call, so that none keeps Redis for long.
+const MAX_CALL_COUNTERS: usize = 200;
+/// The most counters that wait for a store that is away; what comes on top is counted on this host alone.
+const MAX_WAITING_COUNTERS: usize = 200_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct DeltaKey {
+    key: FleetKey,
+    unit: Unit,
+    start_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Delta {
+    local: Fingerprint,
+    window: WindowKind,
+    amount: u64,
+}
+
+/// What one worker has counted for one zone and not yet handed over.
+#[derive(Debug, Default)]
+pub struct Batcher {
+    waiting: HashMap<DeltaKey, Delta>,
+}
+
+/// The deltas of one call, kept until its answer is there.
+#[derive(Debug)]
+pub struct Parcel(Vec<(DeltaKey, Delta)>);
+
+impl Batcher {
+    /// Notes what a standing of a verdict spent.
+    pub fn record(
+        &mut self,
+        key: FleetKey,
+        local: Fingerprint,
+        window: WindowKind,
+        standing: &Standing,
+    ) {
+        if standing.added == 0 {
+            return;
+        }
+        let start_ms = standing.count.window.start_ms;
+        let key = DeltaKey { key, unit: standing.rate.unit, start_ms };
+        self.add(key, Delta { local, window, amount: standing.added });
+    }
+
+    /// The calls that hand over everything, each with what is to be kept until its answer comes.
+    pub fn flush(&mut self, zone: &str) -> Vec<(Call, Parcel)> {
+        let deltas: Vec<_> = self.waiting.drain().collect();
+        deltas
+            .chunks(MAX_CALL_COUNTERS)
+            .map(|part| (call(zone, part), Parcel(part.to_vec())))
+            .collect()
+    }
+
+    /// Raises the zone's counters to what the fleet has counted; `false` when the answer has not the right shape.
+    ///
+    /// The caller holds the zone's mutex.
+    #[must_use]
+    pub fn apply(&self, table: &Table<'_>, parcel: &Parcel, numbers: &[i64], now_ms: u64) -> bool {
+        let (totals, []) = numbers.as_chunks::<3>() else { return false };
+        if totals.len() != parcel.0.len() {
+            return false;
+        }
+        for ((key, delta), [start_s, current, previous]) in parcel.0.iter().zip(totals) {
+            let number = |number: i64| u64::try_from(number).unwrap_or(0);
+            let window = Window::at(key.unit, number(*start_s) * 1_000);
+            let waiting = self.waiting.get(&DeltaKey { start_ms: window.start_ms, ..*key });
+            let current = number(*current) + waiting.map_or(0, |delta| delta.amount);
+            let (slot, mut count) = table.find(delta.local, key.unit, now_ms);
+            if count.window != window {
+                continue; // the window has passed here or has not come yet
+            }
+            let slot = slot.or_else(|| table.insert(delta.local, key.unit, now_ms));
+            let Some(slot) = slot else { continue };
+            count.current = count.current.max(current);
+            count.previous = count.previous.max(number(*previous));
+            table.write(slot, key.unit, delta.window, count);
+        }
+        true
+    }
+
+    /// Takes back what could not be handed over, but for windows whose counts nobody needs any more.
+    pub fn restore(&mut self, parcel: Parcel, now_ms: u64) {
+        for (key, delta) in parcel.0 {
+            let window = Window::at(key.unit, key.start_ms);
+            if now_ms < window.next(key.unit).end_ms {
+                self.add(key, delta);
+            }
+        }
+    }
+
+    fn add(&mut self, key: DeltaKey, delta: Delta) {
+        if let Some(waiting) = self.waiting.get_mut(&key) {
+            waiting.amount = waiting.amount.saturating_add(delta.amount);
+            if delta.window == WindowKind::Sliding {
+                waiting.window = WindowKind::Sliding;
+            }
+        } else if self.waiting.len() < MAX_WAITING_COUNTERS {
+            self.waiting.insert(key, delta);
+        }
+    }
+}
+
+fn call(zone: &str, deltas: &[(DeltaKey, Delta)]) -> Call {
+    let mut call = Script::Batch.call(deltas.len(), 4 * deltas.len());
+    for (key, _) in deltas {
+        call.counter(zone, key.key, key.unit);
+    }
+    for (key, delta) in deltas {
+        call.word(key.unit.symbol().as_bytes());
+        call.number((delta.window == WindowKind::Sliding).into());
+        call.number(key.start_ms / 1_000);
+        call.number(delta.amount);
+    }
+    call.finish()
+}

@@ -1,0 +1,59 @@
+//! Exact counting: one script call for everything that a request checks and charges in one store.
+
+use super::script::{Call, Script};
+use crate::rate_limit::key::FleetKey;
+use crate::rate_limit::policy::{Counting, Terms, Verdict};
+use crate::rate_limit::window::{Count, Window, WindowKind};
+
+/// One directive's demand on the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'a> {
+    /// The counter.
+    pub key: FleetKey,
+    /// What is asked of it.
+    pub terms: Terms<'a>,
+}
+
+/// The call that checks and charges all demands of a request by the rules of
+/// [`check_and_charge`](crate::rate_limit::policy::check_and_charge), with Redis's own clock.
+pub fn exact_call(zone: &str, demands: &[Demand<'_>]) -> Call {
+    let counters = demands.iter().map(|demand| demand.terms.rates.len()).sum();
+    let mut call = Script::Exact.call(counters, 5 * demands.len() + 2 * counters);
+    for Demand { key, terms } in demands {
+        for rate in terms.rates {
+            call.counter(zone, *key, rate.unit);
+        }
+    }
+    for Demand { terms, .. } in demands {
+        call.number(terms.rates.len() as u64);
+        call.number(terms.cost);
+        call.number((terms.counting == Counting::All).into());
+        call.number(terms.dry_run.into());
+        call.number((terms.window == WindowKind::Sliding).into());
+        for rate in terms.rates {
+            call.number(rate.limit);
+            call.word(rate.unit.symbol().as_bytes());
+        }
+    }
+    call.finish()
+}
+
+/// Reads the answer to [`exact_call`] with the same demands into a verdict; `false` when it has not the right shape.
+#[must_use]
+pub fn read_exact(numbers: &[i64], demands: &[Demand<'_>], verdict: &mut Verdict) -> bool {
+    let units = demands.iter().flat_map(|demand| demand.terms.rates).map(|rate| rate.unit);
+    let Some((now_ms, numbers)) = numbers.split_first() else { return false };
+    let (states, []) = numbers.as_chunks::<4>() else { return false };
+    if states.len() != units.clone().count() {
+        return false;
+    }
+    let number = |number: i64| u64::try_from(number).unwrap_or(0);
+    let counts = units.zip(states).map(|(unit, [start_s, current, previous, passes])| {
+        let window = Window::at(unit, number(*start_s) * 1_000);
+        let count = Count { window, current: number(*current), previous: number(*previous) };
+        (count, *passes == 1)
+    });
+    let demands = demands.iter().map(|demand| (demand.key, demand.terms));
+    verdict.from_store(demands, counts, number(*now_ms));
+    true
+}

@@ -1,0 +1,23 @@
+//! The store that the hosts of a fleet count in: Redis 5 or later, a single node without Sentinel.
+//!
+//! Exact mode is one script call a request, judged and charged in Redis with Redis's own clock, so the clocks of the hosts do not
+//! matter. Batch mode counts on the host and exchanges deltas. All counters of a zone are in one hash slot.
+//!
+//! Without an answer in time the breaker opens, and the caller does what `on_error` says, without waiting.
+
+mod batch;
+mod breaker;
+mod client;
+mod exact;
+mod gate;
+mod script;
+
+pub use batch::{Batcher, Parcel};
+pub use breaker::Breaker;
+pub use client::{Client, ClientConfig, Clock, Event, Runner, StoreError};
+pub use exact::{Demand, exact_call, read_exact};
+pub use script::{Call, Numbers};
+
+#[cfg(test)]
+#[cfg(feature = "process-tests")]
+mod tests;

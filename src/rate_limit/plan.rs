@@ -1,0 +1,155 @@
+//! What a location's limits come to at request time.
+
+use std::borrow::Cow;
+
+use super::key::{CounterId, KeyTemplate};
+use super::policy::{Counting, Terms, Verdict};
+use super::rate::Rate;
+use super::window::WindowKind;
+use super::zone::{Sync, ZonePlan};
+use crate::decision::{Policy, Reason, Refusal};
+
+/// The largest cost of a request.
+pub const MAX_COST: u64 = 1_000_000;
+
+/// The limits in force in a location; at least one.
+#[derive(Clone, Debug)]
+pub struct RateLimitPlan {
+    /// In the order written.
+    pub limits: Vec<LimitPlan>,
+    /// Positions in `limits` of those that are counted in this host's zones (batch mode included).
+    pub local: Vec<usize>,
+    /// Positions in `limits` of those that ask a store, by the number of the zone.
+    pub exact: Vec<(usize, Vec<usize>)>,
+    /// Whether `X-RateLimit-*` and `RateLimit-*` are sent.
+    pub headers: bool,
+    status: u16,
+    message: Cow<'static, str>,
+}
+
+/// One `rate_limit`.
+#[derive(Clone, Debug)]
+pub struct LimitPlan {
+    /// The number of its zone.
+    pub zone: usize,
+    /// Whose counters it uses.
+    pub counter: CounterId,
+    /// Where the key comes from.
+    pub key: KeyTemplate,
+    /// One for each unit, in the order written.
+    pub rates: Vec<Rate>,
+    /// This host's share of them, for when the store is away.
+    pub local_rates: Vec<Rate>,
+    /// How they look back.
+    pub window: WindowKind,
+    /// What a request spends.
+    pub cost: Cost,
+    /// Which requests spend.
+    pub counting: Counting,
+    /// Whether it is only watched.
+    pub dry_run: bool,
+}
+
+/// `cost=`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// 1 to [`MAX_COST`]
+    Fixed(u64),
+    /// A text with nginx variables, for nginx to evaluate and [`Cost::read`] to read.
+    Variable(String),
+}
+
+impl Cost {
+    /// The cost that a variable's text means: a whole number, at most [`MAX_COST`]; 1 for what is no number.
+    pub fn read(text: &[u8]) -> u64 {
+        if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+            return 1;
+        }
+        let add = |sum: u64, digit: &u8| (sum * 10 + u64::from(digit - b'0')).min(MAX_COST);
+        text.iter().fold(0, add)
+    }
+}
+
+impl LimitPlan {
+    /// The terms for a request of this cost.
+    pub fn terms(&self, cost: u64) -> Terms<'_> {
+        self.terms_of(&self.rates, cost)
+    }
+
+    /// The terms for a request of this cost while the store is away.
+    pub fn local_terms(&self, cost: u64) -> Terms<'_> {
+        self.terms_of(&self.local_rates, cost)
+    }
+
+    fn terms_of<'a>(&self, rates: &'a [Rate], cost: u64) -> Terms<'a> {
+        let Self { window, counting, dry_run, .. } = *self;
+        Terms { rates, window, cost, counting, dry_run }
+    }
+}
+
+impl RateLimitPlan {
+    pub(super) fn new(
+        limits: Vec<LimitPlan>,
+        zones: &[ZonePlan],
+        status: u16,
+        message: Cow<'static, str>,
+        headers: bool,
+    ) -> Self {
+        let is_exact = |limit: &LimitPlan| {
+            let store = zones.get(limit.zone).and_then(|zone| zone.store.as_ref());
+            store.is_some_and(|store| store.sync == Sync::Exact)
+        };
+        let (mut local, mut exact) = (Vec::new(), Vec::<(usize, Vec<usize>)>::new());
+        for (position, limit) in limits.iter().enumerate() {
+            if !is_exact(limit) {
+                local.push(position);
+                continue;
+            }
+            match exact.iter_mut().find(|(zone, _)| *zone == limit.zone) {
+                Some((_, positions)) => positions.push(position),
+                None => exact.push((limit.zone, vec![position])),
+            }
+        }
+        Self { limits, local, exact, headers, status, message }
+    }
+
+    /// The plan of limits on failed authentications: one of each rate, counted for the client's network.
+    pub fn of_failures(limits: &[(Rate, usize, CounterId)], zones: &[ZonePlan]) -> Self {
+        let limit = |(rate, zone, counter): &(Rate, usize, CounterId)| {
+            let store = zones.get(*zone).and_then(|zone| zone.store.as_ref());
+            LimitPlan {
+                zone: *zone,
+                counter: *counter,
+                key: KeyTemplate::Network,
+                rates: vec![*rate],
+                local_rates: vec![rate.share(store.map_or(1, |store| store.nodes))],
+                window: WindowKind::Fixed,
+                cost: Cost::Fixed(1),
+                counting: Counting::Allowed,
+                dry_run: false,
+            }
+        };
+        let limits = limits.iter().map(limit).collect();
+        Self::new(limits, zones, 429, Cow::Borrowed(""), false)
+    }
+
+    /// What a `dry_run` directive would have said.
+    pub fn dry_refusal(&self) -> Refusal {
+        Refusal::new(Policy::RateLimit, Reason::Limit, self.status, self.message.clone())
+    }
+
+    /// The refusal that a verdict means, with its `Retry-After`; `None` when the request may go on.
+    pub fn decide(&self, verdict: &Verdict) -> Option<Refusal> {
+        let retry_after_s = verdict.retry_after_s()?;
+        let refusal =
+            Refusal::new(Policy::RateLimit, Reason::Limit, self.status, self.message.clone());
+        Some(refusal.with_header("Retry-After", retry_after_s.to_string()))
+    }
+}
+
+/// The refusal of `on_error=deny`.
+pub fn store_unavailable(retry_after_s: u64) -> Refusal {
+    let message = "Rate limit store is unavailable";
+    Refusal::new(Policy::RateLimit, Reason::Store, 503, message)
+        .with_header("Retry-After", retry_after_s.max(1).to_string())
+}

@@ -1,0 +1,331 @@
+//! Checks everything that a request would spend, then charges all of it or nothing.
+
+use super::rate::{Rate, Unit};
+use super::table::{Fingerprint, Slot, Table};
+use super::window::{Count, WindowKind};
+
+/// Which requests spend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Counting {
+    /// Those that are allowed.
+    #[default]
+    Allowed,
+    /// All, whoever refuses them.
+    All,
+}
+
+/// How one directive wants a request counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// At most one of each unit.
+    pub rates: &'a [Rate],
+    /// How they look back.
+    pub window: WindowKind,
+    /// What the request spends; 0 passes always.
+    pub cost: u64,
+    /// Whether it spends when it is refused.
+    pub counting: Counting,
+    /// Whether it is only watched.
+    pub dry_run: bool,
+}
+
+/// One directive's demand on a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Charge<'a> {
+    /// Where its counters are; the caller holds the mutex of this zone.
+    pub table: Table<'a>,
+    /// The key.
+    pub key: Fingerprint,
+    /// What is asked of it.
+    pub terms: Terms<'a>,
+}
+
+/// Whether a check spends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spending {
+    /// As the terms say.
+    Charge,
+    /// Nothing, for a look before another store is asked.
+    Look,
+}
+
+/// How one rate of a directive stands after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which demand, in the order given.
+    pub charge: usize,
+    /// The rate.
+    pub rate: Rate,
+    /// What is left of it.
+    pub remaining: u64,
+    /// Milliseconds until its window ends, or until such a request would pass when it slides.
+    pub reset_ms: u64,
+    /// Whether the request fitted in.
+    pub passes: bool,
+    /// Whether the directive is only watched.
+    pub dry_run: bool,
+    /// What the request spends here.
+    pub spent: u64,
+    /// What of it was added to the counter now; less than `spent` where another directive shares the counter.
+    pub added: u64,
+    /// The counter's state, with `spent` in it.
+    pub count: Count,
+    slot: Option<Slot>,
+}
+
+impl Standing {
+    fn reset_s(&self) -> u64 {
+        self.reset_ms.div_ceil(1_000)
+    }
+}
+
+/// What came of a request; kept by the caller and used again, so that nothing is allocated for each.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    standings: Vec<Standing>,
+    refused: bool,
+    would_refuse: bool,
+    untracked: u64,
+}
+
+impl Verdict {
+    /// How every rate stands, in the order of the demands.
+    pub fn standings(&self) -> &[Standing] {
+        &self.standings
+    }
+
+    /// Whether a directive that is not a `dry_run` refuses.
+    pub fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// Whether a `dry_run` directive would refuse.
+    pub fn would_refuse(&self) -> bool {
+        self.would_refuse
+    }
+
+    /// Counters that a full table had no room for; the request went by them.
+    pub fn untracked(&self) -> u64 {
+        self.untracked
+    }
+
+    /// The rate with least remaining, the longer window on a tie; `dry_run` ones are left out.
+    pub fn tightest(&self) -> Option<&Standing> {
+        let enforced = self.standings.iter().filter(|standing| !standing.dry_run);
+        enforced.min_by_key(|standing| (standing.remaining, std::cmp::Reverse(standing.rate.unit)))
+    }
+
+    /// Of the rates with one unit, the one with least remaining; `dry_run` ones are left out.
+    pub fn of_unit(&self, unit: Unit) -> Option<&Standing> {
+        let enforced = self.standings.iter().filter(|standing| !standing.dry_run);
+        enforced
+            .filter(|standing| standing.rate.unit == unit)
+            .min_by_key(|standing| standing.remaining)
+    }
+
+    /// Seconds until a refused request is worth another try, at least 1; `None` when it is not refused.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        if !self.refused {
+            return None;
+        }
+        let refusing =
+            self.standings.iter().filter(|standing| !standing.passes && !standing.dry_run);
+        Some(refusing.map(Standing::reset_s).max().unwrap_or(0).max(1))
+    }
+
+    /// Seconds for `RateLimit-Reset`.
+    pub fn reset_s(standing: &Standing) -> u64 {
+        standing.reset_s()
+    }
+
+    /// Adds what another store has said of the same request; demands keep the numbers they have there.
+    pub fn absorb(&mut self, other: &Self) {
+        self.standings.extend_from_slice(&other.standings);
+        self.refused |= other.refused;
+        self.would_refuse |= other.would_refuse;
+        self.untracked += other.untracked;
+    }
+
+    /// Forgets everything, for the next request.
+    pub fn clear(&mut self) {
+        self.standings.clear();
+        (self.refused, self.would_refuse, self.untracked) = (false, false, 0);
+    }
+
+    /// Adds a rate whose counter's state is known.
+    pub(super) fn push(
+        &mut self,
+        charge: usize,
+        terms: &Terms<'_>,
+        rate: Rate,
+        count: Count,
+        slot: Option<Slot>,
+        now_ms: u64,
+    ) {
+        let remaining =
+            count.remaining(terms.window, rate.limit, now_ms.max(count.window.start_ms));
+        self.standings.push(Standing {
+            charge,
+            rate,
+            remaining,
+            reset_ms: 0,
+            passes: terms.cost <= remaining,
+            dry_run: terms.dry_run,
+            spent: 0,
+            added: 0,
+            count,
+            slot,
+        });
+    }
+
+    /// Says who refuses, once every rate is there.
+    fn judge(&mut self) {
+        let fails = |dry_run| move |s: &Standing| !s.passes && s.dry_run == dry_run;
+        self.refused = self.standings.iter().any(fails(false));
+        self.would_refuse = self.standings.iter().any(fails(true));
+    }
+
+    /// Whether a demand spends, once it is judged.
+    fn spends(&self, charge: usize, terms: &Terms<'_>) -> bool {
+        let own = || self.standings.iter().filter(move |standing| standing.charge == charge);
+        match terms.counting {
+            Counting::All => true,
+            Counting::Allowed => !self.refused && own().all(|standing| standing.passes),
+        }
+    }
+
+    /// Adds a demand's cost to one of its rates, once for a counter that an earlier demand shares.
+    fn settle(&mut self, index: usize, cost: u64, is_same: impl Fn(usize) -> bool) {
+        let (earlier, rest) = self.standings.split_at_mut(index);
+        let Some(standing) = rest.first_mut() else { return };
+        let unit = standing.rate.unit;
+        let shared = earlier
+            .iter()
+            .rev()
+            .find(|other| other.spent > 0 && other.rate.unit == unit && is_same(other.charge));
+        let already = shared.map_or(0, |other| {
+            standing.count = other.count;
+            other.spent
+        });
+        let added = cost.saturating_sub(already);
+        (standing.spent, standing.added) = (already + added, added);
+        standing.count.current = standing.count.current.saturating_add(added);
+    }
+
+    /// Brings remaining and reset up to date with what was spent.
+    fn finish(&mut self, now_ms: u64, terms_of: impl Fn(usize) -> Option<(WindowKind, u64)>) {
+        for standing in &mut self.standings {
+            let Some((kind, cost)) = terms_of(standing.charge) else {
+                continue;
+            };
+            let now_ms = now_ms.max(standing.count.window.start_ms);
+            let Rate { limit, unit } = standing.rate;
+            standing.remaining = standing.count.remaining(kind, limit, now_ms);
+            standing.reset_ms = standing.count.reset_ms(kind, limit, cost, unit, now_ms);
+        }
+    }
+
+    /// The verdict on counters that another store has judged and charged by the same rules.
+    ///
+    /// `demands` are keys and terms; `counts` has the state of every rate, in their order, before the request, and whether
+    /// the request fitted in.
+    pub fn from_store<'a, K: PartialEq>(
+        &mut self,
+        demands: impl Iterator<Item = (K, Terms<'a>)> + Clone,
+        counts: impl IntoIterator<Item = (Count, bool)>,
+        now_ms: u64,
+    ) {
+        self.clear();
+        let mut counts = counts.into_iter();
+        for (number, (_, terms)) in demands.clone().enumerate() {
+            for rate in terms.rates {
+                let Some((count, passes)) = counts.next() else { continue };
+                self.push(number, &terms, *rate, count, None, now_ms);
+                if let Some(standing) = self.standings.last_mut() {
+                    standing.passes = passes;
+                }
+            }
+        }
+        self.judge();
+        for (number, (key, terms)) in demands.clone().enumerate() {
+            if terms.cost == 0 || !self.spends(number, &terms) {
+                continue;
+            }
+            let is_same = |other| demands.clone().nth(other).is_some_and(|(other, _)| other == key);
+            for index in 0..self.standings.len() {
+                if self.standings.get(index).is_some_and(|standing| standing.charge == number) {
+                    self.settle(index, terms.cost, is_same);
+                }
+            }
+        }
+        self.finish(now_ms, |number| {
+            demands.clone().nth(number).map(|(_, terms)| (terms.window, terms.cost))
+        });
+    }
+}
+
+/// Checks every rate of every demand, then charges all that is to be charged.
+///
+/// The caller holds the mutexes of all tables, in one order everywhere. A request that is refused spends nothing, but for
+/// demands with [`Counting::All`]; a `dry_run` demand spends what it would spend if it were not one, and refuses nobody. A
+/// counter that two demands share is charged once, with the larger cost. A key that a full table cannot take passes.
+pub fn check_and_charge(
+    charges: &[Charge<'_>],
+    spending: Spending,
+    now_ms: u64,
+    verdict: &mut Verdict,
+) {
+    verdict.clear();
+    for (number, charge) in charges.iter().enumerate() {
+        for rate in charge.terms.rates {
+            let (slot, count) = charge.table.find(charge.key, rate.unit, now_ms);
+            verdict.push(number, &charge.terms, *rate, count, slot, now_ms);
+        }
+    }
+    verdict.judge();
+    if spending == Spending::Charge {
+        // Known counters first: an insertion may move them.
+        for known in [true, false] {
+            spend(charges, known, now_ms, verdict);
+        }
+    }
+    verdict.finish(now_ms, |number| {
+        charges.get(number).map(|charge| (charge.terms.window, charge.terms.cost))
+    });
+}
+
+/// Charges the counters that were known, or those that were not.
+fn spend(charges: &[Charge<'_>], known: bool, now_ms: u64, verdict: &mut Verdict) {
+    for (number, charge) in charges.iter().enumerate() {
+        if charge.terms.cost == 0 || !verdict.spends(number, &charge.terms) {
+            continue;
+        }
+        for index in 0..verdict.standings.len() {
+            let Some(standing) = verdict.standings.get(index) else { continue };
+            if standing.charge != number || standing.slot.is_some() != known {
+                continue;
+            }
+            let (slot, unit) = (standing.slot, standing.rate.unit);
+            let Charge { table, key, terms } = charge;
+            verdict.settle(index, terms.cost, |other| is_same(charges, other, charge));
+            let slot = slot.or_else(|| {
+                table.find(*key, unit, now_ms).0.or_else(|| table.insert(*key, unit, now_ms))
+            });
+            match (slot, verdict.standings.get(index)) {
+                (Some(slot), Some(standing)) => {
+                    table.write(slot, unit, terms.window, standing.count);
+                }
+                _ => verdict.untracked += 1,
+            }
+        }
+    }
+}
+
+fn is_same(charges: &[Charge<'_>], other: usize, charge: &Charge<'_>) -> bool {
+    charges
+        .get(other)
+        .is_some_and(|other| other.key == charge.key && other.table.is_same(&charge.table))
+}
+
+#[cfg(test)]
+mod tests;

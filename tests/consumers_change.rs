@@ -1,0 +1,315 @@
+//! What holds while a consumers file changes: under load, in every worker, without a reload.
+//!
+//! `APIGATE_CHANGES=100` changes the file more often than the default.
+
+use std::collections::BTreeMap;
+use std::fs::{OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use harness::http::{Connection, Request};
+use harness::wait::{PATIENCE, scaled};
+use harness::{Flavour, Nginx, Outcome, until};
+
+harness::scenarios![
+    every_worker_decides_by_the_changed_file_within_the_interval,
+    a_file_that_is_still_being_written_is_not_in_force,
+    a_bad_file_is_told_once_for_all_workers,
+    a_file_that_workers_cannot_read_is_warned_of,
+];
+
+const WORKERS: usize = 4;
+const CLIENTS: usize = 4;
+const CHANGES: u64 = 25;
+const WATCH: Duration = Duration::from_millis(400);
+/// What a busy machine may take to run the thread that is due.
+const SCHEDULING: Duration = Duration::from_millis(400);
+/// The consumers beside the one that changes, so that loading takes its time.
+const BYSTANDERS: usize = 2_000;
+
+/// The file with the key of one generation.
+fn file(generation: u64) -> String {
+    let mut text = String::from("{\"consumers\":[");
+    for number in 0..BYSTANDERS {
+        text.push_str(&format!(
+            "{{\"username\":\"b{number}\",\"keys\":[{{\"key\":\"b{number}\"}}]}},"
+        ));
+    }
+    text.push_str(&format!("{{\"username\":\"bob\",\"keys\":[{{\"key\":\"K{generation}\"}}]}}]}}"));
+    text
+}
+
+fn with_key(key: &str) -> Request {
+    Request::get("/here").header("X-Api-Key", key)
+}
+
+fn start(flavour: Flavour, watch: Duration, workers: usize, content: &str) -> Outcome<Nginx> {
+    let watch = watch.as_millis();
+    let nginx = Nginx::builder(flavour)?
+        .workers(workers)
+        .log_level("notice")
+        .file("conf/c.json", content)?
+        .file("html/here", "here\n")?
+        .http(&format!(
+            "consumers c {{ file c.json watch={watch}ms; }} keepalive_requests 100000000;"
+        ))
+        .server("location / { key_auth c; add_header X-Worker $pid always; }")
+        .start()?;
+    nginx.wait_for_workers()?;
+    Ok(nginx)
+}
+
+/// Connections to all workers, `each` to every one.
+fn connect_to_all(nginx: &Nginx, each: usize) -> Outcome<Vec<Connection>> {
+    let mut by_worker = BTreeMap::<String, Vec<Connection>>::new();
+    until(PATIENCE, "connections to every worker", || {
+        let mut connection = nginx.connect().ok()?;
+        let response = connection.request(&with_key("none")).ok()?;
+        let worker = response.header("X-Worker")?.to_owned();
+        let connections = by_worker.entry(worker).or_default();
+        if connections.len() < each {
+            connections.push(connection);
+        }
+        let full = by_worker.values().filter(|it| it.len() == each).count() == WORKERS;
+        full.then_some(())
+    })?;
+    Ok(by_worker.into_values().flatten().collect())
+}
+
+/// When a generation's file was begun and when it was complete.
+struct Written {
+    begun: Instant,
+    done: Option<Instant>,
+}
+
+/// How late a decision was: zero when some generation that could be in force between `sent` and `answered` decides so.
+fn lateness(
+    history: &[Written],
+    key: u64,
+    accepted: bool,
+    sent: Instant,
+    answered: Instant,
+) -> Option<Duration> {
+    let late = |generation: usize, written: &Written| {
+        let decides_so = (generation as u64 == key) == accepted;
+        if !decides_so || written.begun > answered {
+            return None;
+        }
+        let until = history.get(generation + 1).and_then(|next| next.done).map(|done| done + WATCH);
+        Some(until.map_or(Duration::ZERO, |until| sent.saturating_duration_since(until)))
+    };
+    history.iter().enumerate().filter_map(|(number, written)| late(number, written)).min()
+}
+
+#[derive(Default)]
+struct Load {
+    stop: AtomicBool,
+    requests: AtomicU64,
+    latest_us: AtomicU64,
+}
+
+/// Asks all workers in turn, with the keys of the generations round the newest, and judges every answer.
+fn ask(mut connections: Vec<Connection>, history: &RwLock<Vec<Written>>, load: &Load) -> Outcome {
+    let read = || history.read().map_err(|_| "a thread panicked");
+    for turn in 0_u64.. {
+        if load.stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let newest = read()?.len() as u64 - 1;
+        let key = (newest + turn % 3).saturating_sub(1);
+        for connection in &mut connections {
+            let sent = Instant::now();
+            let response = connection.request(&with_key(&format!("K{key}")))?;
+            let answered = Instant::now();
+            let accepted = match response.status {
+                200 => true,
+                401 => false,
+                other => return Err(format!("a request failed with {other}").into()),
+            };
+            let late = lateness(&read()?, key, accepted, sent, answered);
+            let late = late.ok_or_else(|| format!("key {key} was never decided so: {accepted}"))?;
+            if late > scaled(SCHEDULING) {
+                let ms = late.as_millis();
+                return Err(
+                    format!("key {key} accepted={accepted} {ms} ms past the interval").into()
+                );
+            }
+            load.latest_us.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
+            load.requests.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    Ok(())
+}
+
+/// Writes the next generation, in one step or in place, and waits until the load has found it everywhere.
+fn change(nginx: &Nginx, history: &RwLock<Vec<Written>>, load: &Load) -> Outcome {
+    let write = || history.write().map_err(|_| "a thread panicked");
+    let generation = {
+        let mut history = write()?;
+        history.push(Written { begun: Instant::now(), done: None });
+        history.len() as u64 - 1
+    };
+    let text = file(generation);
+    if generation.is_multiple_of(2) {
+        nginx.write_file("conf/c.json", text)?;
+    } else {
+        std::fs::write(nginx.directory().join("conf/c.json"), text)?;
+    }
+    let done = Instant::now();
+    if let Some(last) = write()?.last_mut() {
+        last.done = Some(done);
+    }
+    let seen = load.requests.load(Ordering::Relaxed);
+    until(PATIENCE, "requests after the interval", || {
+        let enough = load.requests.load(Ordering::Relaxed) > seen + 100;
+        (done.elapsed() > WATCH && enough || load.stop.load(Ordering::Relaxed)).then_some(())
+    })?;
+    Ok(())
+}
+
+fn every_worker_decides_by_the_changed_file_within_the_interval(flavour: Flavour) -> Outcome {
+    let changes = std::env::var("APIGATE_CHANGES").ok().and_then(|text| text.parse().ok());
+    let nginx = start(flavour, WATCH, WORKERS, &file(0))?;
+    let begun = Instant::now();
+    let history = RwLock::new(vec![Written { begun, done: Some(begun) }]);
+    let load = Load::default();
+    let clients: Outcome<Vec<_>> = (0..CLIENTS).map(|_| connect_to_all(&nginx, 1)).collect();
+    std::thread::scope(|scope| {
+        let (history, load) = (&history, &load);
+        let threads: Vec<_> = clients?
+            .into_iter()
+            .map(|connections| {
+                scope.spawn(move || {
+                    let asked = ask(connections, history, load);
+                    load.stop.store(true, Ordering::Relaxed);
+                    asked
+                })
+            })
+            .collect();
+        let changed =
+            (0..changes.unwrap_or(CHANGES)).try_for_each(|_| change(&nginx, history, load));
+        load.stop.store(true, Ordering::Relaxed);
+        for thread in threads {
+            thread.join().map_err(|_| "a client panicked")??;
+        }
+        changed
+    })?;
+    let requests = load.requests.into_inner();
+    eprintln!(
+        "{flavour}: {} changes, {requests} requests, {:.0} a second, latest decision {} ms past the interval",
+        history.into_inner()?.len() - 1,
+        requests as f64 / begun.elapsed().as_secs_f64(),
+        load.latest_us.into_inner() / 1_000,
+    );
+    nginx.stop()
+}
+
+/// A list in YAML is whole at every line end; only that it still grows tells that it is not.
+fn a_file_that_is_still_being_written_is_not_in_force(flavour: Flavour) -> Outcome {
+    const WATCH: Duration = Duration::from_secs(2);
+    const LINE_EVERY: Duration = Duration::from_millis(20);
+    let nginx = Nginx::builder(flavour)?
+        .log_level("notice")
+        .file("conf/c.yaml", "consumers:\n- {username: old, keys: [{key: OLD}]}\n")?
+        .file("html/here", "here\n")?
+        .http(&format!("consumers c {{ file c.yaml watch={}s; }}", WATCH.as_secs()))
+        .server("location / { key_auth c; }")
+        .start()?;
+    let path = nginx.directory().join("conf/c.yaml");
+    let mut growing = OpenOptions::new().write(true).truncate(true).open(path)?;
+    growing.write_all(b"consumers:\n- {username: new, keys: [{key: NEW}]}\n")?;
+    let begun = Instant::now();
+    let mut lines = 0;
+    while begun.elapsed() < 2 * WATCH {
+        writeln!(growing, "- {{username: more{lines}, keys: [{{key: MORE{lines}}}]}}")?;
+        lines += 1;
+        let next = Instant::now() + LINE_EVERY;
+        until(PATIENCE, "the next line's time", || (Instant::now() >= next).then_some(()))?;
+        let (old, new) = (nginx.request(&with_key("OLD"))?, nginx.request(&with_key("NEW"))?);
+        if (old.status, new.status) != (200, 401) {
+            return Err(format!("{} {} after {lines} lines", old.status, new.status).into());
+        }
+    }
+    drop(growing);
+    until(WATCH + SCHEDULING, "the whole file to be in force", || {
+        let last = nginx.request(&with_key(&format!("MORE{}", lines - 1))).ok()?;
+        let old = nginx.request(&with_key("OLD")).ok()?;
+        (last.status == 200 && old.status == 401).then_some(())
+    })?;
+    nginx.stop()
+}
+
+fn a_bad_file_is_told_once_for_all_workers(flavour: Flavour) -> Outcome {
+    const WATCH: Duration = Duration::from_millis(100);
+    const BAD: &str = "{\"consumers\":[{\"username\":\"\"}]}";
+    let nginx = start(flavour, WATCH, WORKERS, &file(0))?;
+    let told = || nginx.error_log().matches("[error]").count();
+    let all_take = |key: &str| {
+        until(PATIENCE, "every worker to take the file", || {
+            let mut connections = connect_to_all(&nginx, 1).ok()?;
+            let request = with_key(key);
+            let good = |it: &mut Connection| it.request(&request).is_ok_and(|it| it.status == 200);
+            connections.iter_mut().all(good).then_some(())
+        })
+    };
+    for (round, expected) in (1_u64..).zip([1, 2, 3]) {
+        nginx.write_file("conf/c.json", BAD)?;
+        until(PATIENCE, "a line of the log", || (told() >= expected).then_some(()))?;
+        // What the other workers do not say can only be waited for.
+        let silent = Instant::now() + scaled(10 * WATCH);
+        until(PATIENCE, "silence", || (Instant::now() > silent).then_some(()))?;
+        all_take(&format!("K{}", round - 1))?;
+        if told() != expected {
+            return Err(format!("{} lines for {expected}\n{}", told(), nginx.log_tail()).into());
+        }
+        nginx.write_file("conf/c.json", file(round))?;
+        all_take(&format!("K{round}"))?;
+    }
+    nginx.stop()
+}
+
+fn a_file_that_workers_cannot_read_is_warned_of(flavour: Flavour) -> Outcome {
+    if std::fs::metadata("/proc/self")?.uid() != 0 {
+        eprintln!("{flavour}: not root, whose workers are somebody else: nothing to warn of");
+        return Ok(());
+    }
+    let builder = Nginx::builder(flavour)?
+        .main("user nobody nogroup;")
+        .file("conf/open.json", file(0))?
+        .file("conf/closed.json", file(0))?
+        .file("conf/unwatched.json", file(0))?
+        .file("conf/closed/in.json", file(0))?
+        .http(
+            "consumers a { file open.json; } consumers b { file closed.json; }
+             consumers c { file unwatched.json watch=off; } consumers d { file closed/in.json; }",
+        );
+    let conf: PathBuf = builder.directory().join("conf");
+    for (name, mode) in [("closed.json", 0o600), ("unwatched.json", 0o600), ("closed", 0o711)] {
+        std::fs::set_permissions(conf.join(name), Permissions::from_mode(mode))?;
+    }
+    let warned = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.contains("[warn]") && line.contains("#"));
+        lines.filter_map(|line| line.split_once(": ")).map(|(_, line)| line.to_owned()).collect()
+    };
+    let conf = conf.display();
+    let line = |file: &str, obstacle: &str| {
+        format!(
+            "consumers file \"{conf}/{file}\" is watched by workers, whose user \"nobody\" has no access to \"{conf}/{obstacle}\""
+        )
+    };
+    let checked = builder.check()?;
+    let found = warned(&checked.text);
+    if !checked.accepted || found != [line("closed.json", "closed.json")] {
+        return Err(format!("{found:#?}\n{}", checked.text).into());
+    }
+    std::fs::set_permissions(format!("{conf}/closed"), Permissions::from_mode(0o700))?;
+    let found = warned(&builder.check()?.text.replacen(&line("closed.json", "closed.json"), "", 1));
+    if !found.contains(&line("closed/in.json", "closed")) {
+        return Err(format!("{found:#?}").into());
+    }
+    Ok(())
+}

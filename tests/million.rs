@@ -1,0 +1,164 @@
+//! What a large set of consumers costs: the time to start, the memory of all processes together, a lookup.
+//!
+//! `APIGATE_MILLION=1` takes a million consumers; without it there are a tenth of that, held to a tenth of the limits.
+//! Figures are printed. `cargo test --release` for the time of a lookup.
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use apigate::consumers::{ConsumerSet, KeyDigest, SetBuilder, file};
+use harness::http::Request;
+use harness::wait::scaled;
+use harness::{Flavour, Nginx, NginxBuilder, Outcome, until};
+
+harness::scenarios![a_large_set_starts_soon_and_is_shared_by_all_workers, a_lookup_takes_no_time];
+
+const MILLION: u64 = 1_000_000;
+const WORKERS: usize = 4;
+/// `nginx -t` and the start of nginx, both of which read the file.
+const START_LIMIT_PER_MILLION: Duration = Duration::from_secs(5);
+/// What nginx takes for itself, with no consumers.
+const EMPTY_START: Duration = Duration::from_millis(500);
+const BYTES_LIMIT: u64 = 200;
+/// What the memory of other things may differ by from one start to another.
+const NOISE_BYTES: u64 = 4 << 20;
+const LOOKUP_LIMIT: Duration = Duration::from_micros(1);
+
+fn count() -> u64 {
+    if std::env::var_os("APIGATE_MILLION").is_some() { MILLION } else { MILLION / 10 }
+}
+
+fn name(number: u64) -> String {
+    format!("consumer-{number:07}")
+}
+
+fn key(number: u64) -> String {
+    format!("key-of-consumer-{number:07}")
+}
+
+fn json(count: u64) -> String {
+    let mut text = String::from("{\"consumers\":[\n");
+    for number in 0..count {
+        let separator = if number == 0 { "" } else { ",\n" };
+        let digest = KeyDigest::of(key(number).as_bytes()).to_hex();
+        let name = name(number);
+        let _ = write!(
+            text,
+            "{separator}{{\"username\":\"{name}\",\"keys\":[{{\"sha256\":\"{digest}\"}}]}}"
+        );
+    }
+    text.push_str("\n]}\n");
+    text
+}
+
+fn builder(flavour: Flavour, json: &str) -> Outcome<NginxBuilder> {
+    Ok(Nginx::builder(flavour)?
+        .workers(WORKERS)
+        .file("conf/c.json", json)?
+        .file("html/here", "here\n")?
+        .http("consumers c { file c.json; }")
+        .server("location / { key_auth c; }"))
+}
+
+/// The memory of the master and its workers; what they share is counted once.
+fn memory_bytes(nginx: &Nginx) -> Outcome<u64> {
+    let mut total_kib = 0;
+    for pid in nginx.wait_for_workers()?.into_iter().chain([nginx.master_pid()]) {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        total_kib += kib.ok_or("no Pss in smaps_rollup")?.trim().parse::<u64>()?;
+    }
+    Ok(total_kib << 10)
+}
+
+fn ask(nginx: &Nginx, key: &str) -> Outcome<u16> {
+    Ok(nginx.request(&Request::get("/here").header("X-Api-Key", key))?.status)
+}
+
+/// Every worker has looked keys up, so that what looking up writes to is no longer shared.
+fn use_it(nginx: &Nginx, count: u64) -> Outcome {
+    const LOOKUPS: u64 = 400;
+    for number in (0..count).step_by(usize::try_from((count / LOOKUPS).max(1))?) {
+        let status = ask(nginx, &key(number))?;
+        if status != 200 {
+            return Err(format!("{status} for consumer {number}").into());
+        }
+    }
+    match ask(nginx, "nobody's")? {
+        401 => Ok(()),
+        other => Err(format!("{other} for a key that nobody has").into()),
+    }
+}
+
+fn a_large_set_starts_soon_and_is_shared_by_all_workers(flavour: Flavour) -> Outcome {
+    let small = builder(flavour, &json(1))?.start()?;
+    use_it(&small, 1)?;
+    let small_bytes = memory_bytes(&small)?;
+    small.stop()?;
+
+    let count = count();
+    let builder = builder(flavour, &json(count))?;
+    let begun = Instant::now();
+    let checked = builder.check()?;
+    if !checked.accepted {
+        return Err(checked.text.into());
+    }
+    let checked_in = begun.elapsed();
+    let nginx = builder.start()?;
+    until(Duration::from_secs(30), "an answer", || ask(&nginx, &key(count - 1)).ok())?;
+    let started_in = begun.elapsed() - checked_in;
+    use_it(&nginx, count)?;
+    let bytes = memory_bytes(&nginx)?.saturating_sub(small_bytes);
+    nginx.stop()?;
+
+    let text_bytes = count * name(0).len() as u64;
+    let per_consumer = bytes.saturating_sub(text_bytes + NOISE_BYTES) / count;
+    eprintln!(
+        "{flavour}: {count} consumers, nginx -t {checked_in:.2?}, start {started_in:.2?}, \
+         {} MiB in all processes more than with one, {} bytes each beyond the text",
+        bytes >> 20,
+        bytes.saturating_sub(text_bytes) / count,
+    );
+    let limit = START_LIMIT_PER_MILLION * u32::try_from(count)? / u32::try_from(MILLION)?;
+    let limit = scaled(limit.max(2 * EMPTY_START));
+    if checked_in + started_in > limit {
+        return Err(format!("nginx -t {checked_in:?}, start {started_in:?}: over {limit:?}").into());
+    }
+    if per_consumer > BYTES_LIMIT {
+        return Err(format!("{per_consumer} bytes a consumer beyond its name").into());
+    }
+    Ok(())
+}
+
+fn load(json: &str) -> Outcome<ConsumerSet> {
+    let mut builder = SetBuilder::new("c");
+    file::read(Path::new("c.json"), json.as_bytes(), &mut builder)?;
+    Ok(builder.finish()?)
+}
+
+/// In no order, so that nothing of the set is in the processor's caches by luck.
+fn a_lookup_takes_no_time(flavour: Flavour) -> Outcome {
+    const LOOKUPS: u64 = 100_000;
+    /// prime, and larger than any step between neighbours
+    const STRIDE: u64 = 7_368_787;
+    let count = count();
+    let set = load(&json(count))?;
+    let keys: Vec<String> = (0..LOOKUPS).map(|turn| key(turn * STRIDE % count)).collect();
+    let begun = Instant::now();
+    let found = keys
+        .iter()
+        .filter(|key| black_box(set.lookup(&KeyDigest::of(black_box(key.as_bytes())))).is_some())
+        .count();
+    let each = begun.elapsed() / u32::try_from(LOOKUPS)?;
+    eprintln!("{flavour}: a lookup among {count} consumers, hash of the key included, {each:?}");
+    if found as u64 != LOOKUPS {
+        return Err(format!("{found} keys found of {LOOKUPS}").into());
+    }
+    if !cfg!(debug_assertions) && each > LOOKUP_LIMIT {
+        return Err(format!("{each:?} a lookup").into());
+    }
+    Ok(())
+}
