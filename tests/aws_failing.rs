@@ -1,5 +1,11 @@
 //! What lambda_pass does when AWS, the network or the client fails: never a hang, never a second invocation, never half a
 //! reply taken for a whole one.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

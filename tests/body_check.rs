@@ -1,4 +1,10 @@
 //! Bodies that a helper thread checks: what goes on meanwhile, and what becomes of a client that does not wait.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use std::time::Duration;
 

@@ -110,6 +110,12 @@
 //! | `$CA`, `$ACCESS_KEY_ID`, `$SECRET_ACCESS_KEY` | the path of its CA, and the key pair it takes |
 //!
 //! `${NAME}` is the same, except in a regex.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -2,6 +2,12 @@
 //!
 //! What stands in them for a place in the world (ports, paths, addresses) is replaced; every
 //! replacement must find its text.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use std::path::PathBuf;
 

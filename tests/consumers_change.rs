@@ -1,6 +1,12 @@
 //! What holds while a consumers file changes: under load, in every worker, without a reload.
 //!
 //! `APIGATE_CHANGES=100` changes the file more often than the default.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::{OpenOptions, Permissions};

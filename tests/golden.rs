@@ -4,6 +4,12 @@
 //! Every request of [`REQUESTS`] goes to the application itself (tests/flask/serve.py) and, through lambda_pass, to the same
 //! application behind each adapter and each form of event. What differs must be in [`LIMITS`], with the adapter's reason; a
 //! limit that is none any more fails the test.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};

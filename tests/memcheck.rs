@@ -1,5 +1,11 @@
 //! nginx under valgrind's memcheck, over a round of requests that comes to most of the module: no access to memory that is
 //! not there, and what is lost does not grow with requests.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,12 @@
 //! Each configuration makes servers of the same lines: `both` has the block; of `one` and `two` the method chooses, `one`
 //! with the block's lines in the location, `two` without. Answers and access logs of both sides must be the same. `none` is
 //! another `two`: a configuration whose block makes no difference is a failure as well, for it would prove nothing.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use harness::http::{Request, Response};
 use harness::wait::PATIENCE;

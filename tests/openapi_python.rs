@@ -1,5 +1,11 @@
 //! schemathesis against a document of 57 operations, through nginx: whatever it calls invalid must be refused, whatever it
 //! calls valid let through, and nothing may fail.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use std::path::PathBuf;
 use std::process::Command;

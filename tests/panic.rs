@@ -1,5 +1,11 @@
 //! A panic costs a request and never a worker. The module is one that panics on demand
 //! (src/nginx/fault.rs); the guard that catches it is every module's.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use harness::gateway::{Transport, with_key};
 use harness::http::{Request, Response};

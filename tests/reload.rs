@@ -1,4 +1,10 @@
 //! What a reload may not break. A model for tests that a .t file cannot express.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

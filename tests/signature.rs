@@ -1,6 +1,12 @@
 //! botocore, which is not ours, computes the same signatures for the requests that lambda_pass sends.
 //!
 //! The requests are those that arrived at the double of AWS, so that what was signed is what was sent.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use std::io::Write;
 use std::process::{Command, Stdio};

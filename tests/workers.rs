@@ -1,4 +1,10 @@
 //! Workers come and go: killed, replaced by a reload, ended while a helper thread is at work.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests watch clocks and files, and tell what they have measured"
+)]
 
 use std::time::{Duration, Instant};
 
