@@ -13,7 +13,6 @@ use nginx_sys::{
     ngx_http_finalize_request, ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_list_push,
     ngx_table_elt_t,
 };
-use std::io::Write as _;
 use std::ptr::NonNull;
 
 /// The status that ends the request with this refusal.
@@ -111,11 +110,16 @@ pub(super) fn set_number(
     number: u64,
     replaces: bool,
 ) -> Option<()> {
-    let mut digits = [0; 20];
-    let mut rest = &mut digits[..];
-    write!(rest, "{number}").ok()?;
-    let unused = rest.len();
-    let text = digits.get(..digits.len() - unused)?;
+    let (mut digits, mut rest) = ([b'0'; 20], number);
+    let mut start = digits.len();
+    for (position, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        (start, rest) = (position, rest / 10);
+        if rest == 0 {
+            break;
+        }
+    }
+    let text = digits.get(start..)?;
     if !replaces {
         return add_header(request, name, text).map(|_| ());
     }

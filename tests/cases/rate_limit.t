@@ -528,6 +528,7 @@ AWS_EC2_METADATA_SERVICE_ENDPOINT=http://$IMDS
 ["X-RateLimit-Limit-Year: 1000"]
 
 === a request waits for redis over HTTP/2, with its body
+The refused one has no body: curl may take nginx's early end of an upload's stream for an error.
 --- http2
 --- http_config
     rate_limit_zone fleet:64k redis=redis://127.0.0.1:$REDIS_PORT timeout=5s;
@@ -538,7 +539,7 @@ AWS_EC2_METADATA_SERVICE_ENDPOINT=http://$IMDS
     }
 --- isolated
 --- request
-[{"wait_for_log": "zone \"fleet\" counts in redis"}, "POST /t\nbody one", "POST /t\nbody two", "POST /t\nbody three"]
+[{"wait_for_log": "zone \"fleet\" counts in redis"}, "POST /t\nbody one", "POST /t\nbody two", "GET /t"]
 --- error_code: [200, 200, 429]
 --- response_body_like
 ["body one", "body two", "API rate limit exceeded"]

@@ -125,7 +125,7 @@ impl<'a> Place<'a> {
     }
 
     /// The limits that have not charged this request yet, each with its key.
-    fn items(&self, request: Request<'_>, charged: &mut Vec<Charged>) -> Few<Item> {
+    fn items(&self, request: Request<'_>, charged: &mut SmallVec<[Charged; 2]>) -> Few<Item> {
         // SAFETY: live; no other reference into the part of the context that is read here is held.
         let authenticated =
             unsafe { context::get(request.raw()) }.and_then(|it| it.authenticated.clone());

@@ -25,6 +25,7 @@ use crate::rate_limit::fleet::{Numbers, StoreError};
 use crate::rate_limit::key::CounterId;
 use crate::rate_limit::policy::Verdict;
 use crate::rate_limit::{RateLimitPlan, store_unavailable, write_headers};
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ thread_local! {
 /// What a request's context remembers of its limits.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
-    charged: Vec<Charged>,
+    charged: SmallVec<[Charged; 2]>,
     asking: Option<Box<Asking>>,
     /// `$rate_limit_limit`, `$rate_limit_remaining`, `$rate_limit_reset`
     pub(super) shown: Option<[u64; 3]>,
