@@ -124,3 +124,23 @@ upstream SSL certificate does not match "hello.lambda-url.us-west-2.on.aws"
 --- must_die
 --- error_log
 "stream" cannot be used with function URL
+
+=== a response that breaks before its first byte leaves nothing behind
+--- http_config
+    aws_region us-east-1;
+    lambda_endpoint http://$LAMBDA_HTTP;
+--- env
+AWS_ACCESS_KEY_ID=$ACCESS_KEY_ID
+AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
+--- control
+PUT /functions/urlbroken {"raw_http_base64": "SFRUUC8xLjEgMjAwIE9LDQpDb250ZW50LUVuY29kaW5nOiBnemlwDQpTZXQtQ29va2llOiBhPTENClRyYW5zZmVyLUVuY29kaW5nOiBjaHVua2VkDQoNCnp6"}
+--- config
+    location / { lambda_pass https://urlbroken.lambda-url.us-east-1.on.aws; }
+--- request: GET /
+--- error_code: 502
+--- response_headers
+Content-Type: application/json; charset=utf-8
+!Content-Encoding
+!Set-Cookie
+--- response_json
+/message = "An invalid response was received from the upstream function"

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::location::LambdaLocation;
-use super::output::{push, write_body};
+use super::output::{forget_headers, push, write_body};
 use crate::decision::Refusal;
 use crate::lambda::{Failure, ResponseHead, decode_log_tail};
 use crate::nginx::context::{self, Invocation, RequestContext};
@@ -49,7 +49,9 @@ pub(super) fn refuse(
     failure: &Failure,
 ) -> ngx_int_t {
     note_failure(request, call, failure);
-    call.response.stream = None;
+    if call.response.stream.take().is_some() {
+        forget_headers(upstream);
+    }
     let refusal = failure.refusal(call.location().plan.function_error_status);
     upstream.headers_in.status_n = refusal.status.into();
     // From here on nginx looks into `error_page` for the status, as it does under proxy_intercept_errors.

@@ -12,7 +12,7 @@ use nginx_sys::{
 };
 use std::borrow::Cow;
 use std::ffi::c_void;
-use std::ptr::NonNull;
+use std::ptr::{NonNull, null_mut};
 
 const OK: ngx_int_t = NGX_OK as ngx_int_t;
 const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
@@ -117,6 +117,14 @@ pub(super) fn end_without_body(upstream: &mut ngx_http_upstream_t, length: off_t
     let buffer = &mut upstream.buffer;
     buffer.pos = buffer.last;
     buffer.start = buffer.last;
+}
+
+/// Takes back the headers of a stream that is refused after its head was read.
+pub(super) fn forget_headers(upstream: &mut ngx_http_upstream_t) {
+    let list = &mut upstream.headers_in.headers;
+    list.part.nelts = 0;
+    list.part.next = null_mut();
+    list.last = &mut list.part;
 }
 
 /// Adds a header to the upstream's; `None` when memory is short. Both texts get the NUL that nginx's copies read on to.
