@@ -1,6 +1,11 @@
 //! What holds while a consumers file changes: under load, in every worker, without a reload.
 //!
 //! `APIGATE_CHANGES=100` changes the file more often than the default.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "it measures, and prints what it has measured"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::{OpenOptions, Permissions};

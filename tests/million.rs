@@ -3,6 +3,11 @@
 //! `APIGATE_MILLION=1` takes a million consumers; without it there are a tenth of that, held to a tenth of the limits.
 //! Figures are printed. Starting is judged by the processor time that it takes, because what else the machine does
 //! meanwhile is not nginx's; a lookup is judged in `cargo test --release` alone.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "it measures, and prints what it has measured"
+)]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
