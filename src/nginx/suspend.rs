@@ -1,4 +1,4 @@
-//! Requests that wait for a helper thread: put aside as limit_req delays them, woken with the result.
+//! Requests that wait for a helper thread or a store: put aside as limit_req delays them, woken with the result.
 //!
 //! Whoever wakes a request has its number, never its address. The number is forgotten with the request's pool, so a client
 //! that goes meanwhile takes its request with it. A worker that ends waits for them as for any request.
