@@ -54,7 +54,7 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
     }
     // SAFETY: as above.
     let known = unsafe { context::get(request.raw()) }.and_then(|it| it.authenticated.as_ref());
-    if known.is_some_and(|known| known.set == plan.set) {
+    if known.is_some_and(|known| is_enough(known, plan)) {
         return Judged::Decided(Decision::Continue);
     }
     let is_known_elsewhere = known.is_some();
@@ -99,6 +99,17 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
         context.authenticated = Some(Authenticated { set: plan.set, version: set, identity });
     }
     if is_failed_key { count_failure(request, decision) } else { Judged::Decided(decision) }
+}
+
+/// True when what is known since before an internal redirect is what this location asks for: a key of its set, or the
+/// consumer that stands in here too. A preflight and what was only observed are judged anew.
+fn is_enough(known: &Authenticated, plan: &KeyAuthPlan) -> bool {
+    let Some(identity) = known.identity.filter(|_| known.set == plan.set) else { return false };
+    let consumer = known.version.consumer(identity.consumer());
+    !identity.is_anonymous()
+        || consumer.is_some_and(|it| {
+            plan.anonymous.is_some() && it.username() == plan.anonymous.as_deref()
+        })
 }
 
 /// What key_auth has decided, unless the client has failed too often.

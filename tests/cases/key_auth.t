@@ -518,6 +518,25 @@ X-Second: OTHER
 --- response_json
 ["/header/x-consumer-id = \"e-1\"\n/header/x-consumer-username = \"eve\"", "/header/x-consumer-id = \"g-1\"\n/header/x-anonymous-consumer = \"true\"\n/header/x-credential-identifier absent", "/message = \"No API key found in request\""]
 
+=== who came in without a key comes no further by an internal redirect
+--- http_config
+    consumers c { consumer bob key=SECRET id=b-1; consumer guest id=g-1; consumer other; }
+--- config
+    location /anonymous { key_auth c anonymous=guest; try_files /none @key; }
+    location /observed { policy_mode observe; key_auth c; try_files /none @key; }
+    location /shown { policy_mode observe; key_auth c hide=off; try_files /none @key; }
+    location /other { key_auth c anonymous=other; try_files /none @guest; }
+    location /guest { key_auth c anonymous=guest; try_files /none @guest; }
+    location @key { policy_mode enforce; key_auth c; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location @guest { key_auth c anonymous=guest; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["GET /anonymous", "GET /observed", "GET /shown", "GET /anonymous", "GET /observed", "GET /other", "GET /guest", "OPTIONS /anonymous", "OPTIONS /observed"]
+--- more_headers
+[null, "X-Api-Key: WRONG", "X-Api-Key: WRONG", "X-Api-Key: SECRET", "X-Api-Key: SECRET", null, "X-Api-Key: WRONG", null, "Origin: http://o\nAccess-Control-Request-Method: GET"]
+--- error_code: [401, 401, 401, 200, 200, 200, 200, 401, 200]
+--- response_json
+["/message = \"No API key found in request\"", "/message = \"No API key found in request\"", "/message = \"Unauthorized\"", "/header/x-consumer-id = \"b-1\"\n/header/x-anonymous-consumer absent", "/header/x-consumer-id = \"b-1\"", "/header/x-consumer-id = \"g-1\"\n/header/x-anonymous-consumer = \"true\"", "/header/x-consumer-id = \"g-1\"\n/header/x-anonymous-consumer = \"true\"", "/message = \"No API key found in request\"", "/header/x-consumer-id absent"]
+
 === an error_page takes the place of the refusal's body
 --- user_files
 >>> denied.html
