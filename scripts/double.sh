@@ -6,9 +6,10 @@
 TESTED=(--locked --jobs "$JOBS" --workspace --features apigate/process-tests)
 readonly TESTED
 
-# The Python that the Lambda functions of the AWS double run in. Made anew when its list changes.
+# A Python with the packages of a list, by default the one that the Lambda functions of the AWS double run in. Made anew when
+# its list changes.
 make_python() {
-    local list=tests/flask/requirements.txt venv=target/python
+    local list=${1:-tests/flask/requirements.txt} venv=${2:-target/python}
     cmp -s "$list" "$venv/requirements.txt" && return 0
     python3 -c 'import ensurepip, venv' 2>/dev/null || require_packages python3 python3-venv
     say "making $venv from $list"

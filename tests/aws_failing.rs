@@ -1,6 +1,8 @@
 //! What lambda_pass does when AWS, the network or the client fails: never a hang, never a second invocation, never half a
 //! reply taken for a whole one.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ harness::scenarios![
     a_stream_cut_at_any_byte_is_never_whole,
     a_stream_that_breaks_is_cut_off_and_logged,
     a_stream_is_not_held_back,
+    a_stream_waits_for_its_client,
     stale_connections_invoke_nothing_twice,
     an_endpoint_may_come_back,
     an_endpoint_may_be_killed,
@@ -210,19 +213,50 @@ fn a_stream_is_not_held_back(flavour: Flavour) -> Outcome {
         location /url { lambda_pass https://urlendless.lambda-url.us-east-1.on.aws; }";
     let nginx = nginx(flavour, &aws, server)?.start()?;
     for (target, function) in [("/", "endless"), ("/url", "urlendless")] {
-        let mut client = nginx.connect_for(Duration::from_millis(1_500))?;
-        client.send(&Request::get(target).to_bytes())?;
-        let error = match client.read_response(false) {
-            Ok(response) => return Err(format!("{target} ended: {}", response.text()).into()),
-            Err(error) => error.to_string(),
-        };
-        // All but the first chunk is missing: it was read, and the next one waited for.
-        if !error.contains("timed out reading") {
-            return Err(format!("{target}: {error}").into());
+        let mut client = TcpStream::connect(nginx.address())?;
+        client.set_read_timeout(Some(PATIENCE))?;
+        client.write_all(&Request::get(target).to_bytes())?;
+        let (mut got, mut bytes) = (Vec::new(), [0; 4096]);
+        while !String::from_utf8_lossy(&got).contains("first") {
+            match client.read(&mut bytes)? {
+                0 => {
+                    return Err(format!("{target} ended: {}", String::from_utf8_lossy(&got)).into());
+                }
+                count => got.extend_from_slice(&bytes[..count]),
+            }
         }
+        // The function has not ended, and ends with its client.
+        expect_equal(
+            "in flight",
+            number(&aws, &format!("/functions/{function}"), "/in_flight")?,
+            1,
+        )?;
         drop(client);
         aws.control("GET", &format!("/functions/{function}?aborted=1&idle=1"), "")?;
     }
+    nginx.stop()
+}
+
+fn a_stream_waits_for_its_client(flavour: Flavour) -> Outcome {
+    const BYTES: usize = 20_000_000;
+    let aws = AwsDouble::start()?;
+    let spec = format!(r#"{{"payload_fill_bytes":{BYTES}}}"#);
+    aws.control("PUT", "/functions/large", &spec)?;
+    let server = "location / { lambda_pass large stream; }";
+    let nginx = nginx(flavour, &aws, server)?.start()?;
+    let mut client = nginx.connect()?;
+    client.send(&Request::get("/").close().to_bytes())?;
+    aws.control("GET", "/functions/large?invocations=1", "")?;
+    if aws.control("GET", "/functions/large?idle=1&timeout_ms=700", "").is_ok() {
+        return Err("the stream was taken in though nobody reads it".into());
+    }
+    let response = client.read_response(false)?;
+    let xs = response.body.iter().filter(|byte| **byte == b'x').count();
+    // Without a prelude the whole of the reply's JSON is the body.
+    if response.status != 200 || xs < BYTES {
+        return Err(format!("{xs} of {BYTES} bytes: {}", response.head).into());
+    }
+    aws.control("GET", "/functions/large?idle=1", "")?;
     nginx.stop()
 }
 

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use harness::flavour::project_root;
 use harness::http::{Request, Response};
 use harness::wait::PATIENCE;
-use harness::{AwsDouble, Flavour, Nginx, NginxBuilder, Outcome, until};
+use harness::{AwsDouble, Echo, Flavour, Nginx, NginxBuilder, Outcome, Redis, Regex, until};
 
-harness::scenarios![lambda, ec2, demo, docker, every_configuration_is_run];
+harness::scenarios![lambda, ec2, fleet, demo, docker, hybrid, every_configuration_is_run];
 
-const TESTED: [&str; 3] = ["demo.conf", "ec2.conf", "lambda.conf"];
+const TESTED: [&str; 5] = ["demo.conf", "ec2.conf", "fleet.conf", "hybrid.conf", "lambda.conf"];
 
 fn folder() -> PathBuf {
     project_root().join("nginx-conf")
@@ -157,6 +157,61 @@ fn ec2(flavour: Flavour) -> Outcome {
     nginx.stop()
 }
 
+fn start_of_fleet(flavour: Flavour, aws: &AwsDouble, redis: &Redis) -> Outcome<Nginx> {
+    let builder = Nginx::builder(flavour)?.file("conf/consumers.json", CONSUMERS)?;
+    let module = format!("load_module {};", flavour.module().display());
+    let listen = format!("listen 127.0.0.1:{};", builder.port()?);
+    let text = configuration(
+        "fleet.conf",
+        &[
+            ("load_module modules/ngx_http_apigate_module.so;", &module),
+            ("listen 80;", &listen),
+            ("10.0.0.0/16", "127.0.0.1"),
+            ("file /etc/nginx/consumers.json;", "file consumers.json;"),
+            ("redis.example.internal:6379", &redis.address().to_string()),
+            // A machine under load is no Redis that is away.
+            ("timeout=50ms", "timeout=5s"),
+            ("600r/m 20000r/d", "1r/h 2r/d"),
+            ("600r/m zone=fleet", "3r/d zone=fleet"),
+            ("20r/m zone=host", "1r/d zone=host"),
+            ("internal-api2.example.internal", aws.address("alb")?),
+        ],
+    )?;
+    let endpoint = format!("lambda_endpoint http://{};\n", aws.address("lambda_http")?);
+    start(builder.http(&endpoint), &text, aws)
+}
+
+fn fleet(flavour: Flavour) -> Outcome {
+    let (aws, redis) = (AwsDouble::start()?, Redis::start()?);
+    aws.control("PUT", "/functions/api1", r#"{"like": "echo"}"#)?;
+    let hosts = [start_of_fleet(flavour, &aws, &redis)?, start_of_fleet(flavour, &aws, &redis)?];
+    let request = |target: &str, key: &str| Request::get(target).header("X-API-Key", key);
+    let over = "API rate limit exceeded";
+    let fetched = Regex::new("credentials fetched")?;
+    for host in &hosts {
+        // A request that comes too early spends too, and a host counts for itself until it is connected.
+        host.wait_for_log(&fetched, PATIENCE)?;
+        redis.command("FLUSHALL")?;
+        until(PATIENCE, "the host to count in Redis", || {
+            host.request(&request("/dev/api2/a", "bob-key")).ok()?;
+            redis.command("DBSIZE").ok().filter(|size| size != "0")
+        })?;
+    }
+    redis.command("FLUSHALL")?;
+
+    let [first, second] = &hosts;
+    expect(&first.request(&request("/dev/api1/a", "alice-key"))?, 200, "")?;
+    expect(&second.request(&request("/dev/api1/a", "alice-key"))?, 429, over)?;
+
+    // Wrong keys are each host's own to count.
+    for host in &hosts {
+        expect(&host.request(&request("/dev/api1/a", "guess"))?, 401, "Unauthorized")?;
+        let slowed = host.request(&request("/dev/api1/a", "guess"))?;
+        expect(&slowed, 429, "Too many failed authentications")?;
+    }
+    hosts.into_iter().try_for_each(Nginx::stop)
+}
+
 fn demo(flavour: Flavour) -> Outcome {
     let aws = AwsDouble::start()?;
     let builder = Nginx::builder(flavour)?;
@@ -203,6 +258,100 @@ fn docker(flavour: Flavour) -> Outcome {
     expect(&nginx.get("/dev/api1/hello")?, 401, "No API key found in request")?;
     expect(&invoke(&nginx, &request("/dev/api1/hello"))?, 200, "hello from Flask")?;
     expect(&nginx.request(&request("/dev/api2/a"))?, 200, r#""uri":"/dev/api2/a""#)?;
+    nginx.stop()
+}
+
+fn start_hybrid(flavour: Flavour) -> Outcome<Nginx> {
+    let schema = std::fs::read(folder().join("user.json"))?;
+    let builder = Nginx::builder(flavour)?.file("conf/user.json", schema)?;
+    let module = format!("load_module {};", flavour.module().display());
+    let listen = format!("listen 127.0.0.1:{};", builder.port()?);
+    let text = configuration(
+        "hybrid.conf",
+        &[
+            ("load_module modules/ngx_http_apigate_module.so;", &module),
+            ("listen 80;", &listen),
+            ("127.0.0.1:9003", &Echo::shared()?.address.to_string()),
+        ],
+    )?;
+    builder.whole(&text).start()
+}
+
+/// Sends a request until it is refused for its rate, which must be after exactly `limit` in one minute. `seen` is what the
+/// minute has had already.
+fn spend(nginx: &Nginx, request: &Request, limit: u64, seen: u64) -> Outcome {
+    let mut remaining = limit - seen;
+    for _ in 0..=2 * limit {
+        let response = nginx.request(request)?;
+        let header = |name: &str| response.header(name).and_then(|text| text.parse::<u64>().ok());
+        if header("X-RateLimit-Limit-Minute") != Some(limit) {
+            return Err(format!("the limit is not {limit}: {}", response.head).into());
+        }
+        if response.status == 429 {
+            let waits = header("Retry-After").is_some_and(|seconds| (1..=60).contains(&seconds));
+            if remaining != 0 || !waits {
+                return Err(format!("refused with {remaining} left: {}", response.head).into());
+            }
+            return expect(&response, 429, "API rate limit exceeded");
+        }
+        let left = header("X-RateLimit-Remaining-Minute").ok_or("no remaining requests told")?;
+        // A new minute begins with all of them.
+        if left + 1 != remaining && left + 1 != limit {
+            return Err(format!("{left} left after {remaining}").into());
+        }
+        remaining = left;
+    }
+    Err(format!("more than {limit} requests in a minute").into())
+}
+
+fn hybrid(flavour: Flavour) -> Outcome {
+    let nginx = start_hybrid(flavour)?;
+    let ask = |method: &str, target: &str, key: &str, body: &str| {
+        let request = Request::new(method, target).header("Content-Type", "application/json");
+        let request = if key.is_empty() { request } else { request.header("X-API-Key", key) };
+        nginx.request(&request.body(body))
+    };
+    let user = r#"{"email":"ann@mail.example","name":"Ann"}"#;
+
+    // GET, and HEAD with it: no key, and none passed on.
+    expect(&ask("GET", "/v1/users", "", "")?, 200, r#""uri":"/v1/users""#)?;
+    expect(&ask("HEAD", "/v1/users/7?full=1", "", "")?, 200, "")?;
+    spend(&nginx, &Request::get("/v1/users?page=2"), 100, 2)?;
+
+    // POST: a key, then the rate, then the schema.
+    expect(&ask("POST", "/v1/users", "", user)?, 401, "No API key found in request")?;
+    expect(&ask("POST", "/v1/users", "wrong", user)?, 401, "Unauthorized")?;
+    let made = ask("POST", "/v1/users", "writer-key", user)?;
+    expect(&made, 200, r#""x-consumer-username":"writer""#)?;
+    expect(&made, 200, r#""body":"{\"email\":\"ann@mail.example\",\"name\":\"Ann\"}""#)?;
+    let refused = ask("POST", "/v1/users", "writer-key", r#"{"email":"ann"}"#)?;
+    expect(&refused, 400, r#""path":"/email","keyword":"format""#)?;
+    expect(&ask("POST", "/v1/users", "writer-key", r#"{"name":""}"#)?, 400, "doesn't conform")?;
+    let post = Request::post("/v1/users", user).header("Content-Type", "application/json");
+    spend(&nginx, &post.clone().header("X-API-Key", "writer-key"), 10, 3)?;
+    // Each consumer has a count of its own, and so has each method.
+    spend(&nginx, &post.header("X-API-Key", "reader-key"), 10, 0)?;
+
+    // DELETE: a key, the group, and an id that is one.
+    expect(&ask("DELETE", "/v1/users/7", "", "")?, 401, "No API key found in request")?;
+    let refused = ask("DELETE", "/v1/users/7", "writer-key", "")?;
+    expect(&refused, 403, "You cannot consume this service")?;
+    let refused = ask("DELETE", "/v1/users/ann", "admin-key", "")?;
+    expect(&refused, 400, r#""in":"path","name":"id""#)?;
+    expect(&ask("DELETE", "/v1/users", "admin-key", "")?, 400, "request param doesn't conform")?;
+    expect(&ask("DELETE", "/v1/users/7", "admin-key", "")?, 200, r#""method":"DELETE""#)?;
+
+    // Methods without a block, and other places: a key and no more.
+    for (method, target) in [("PUT", "/v1/users/7"), ("GET", "/v1/users/7/posts"), ("POST", "/v2")]
+    {
+        expect(&ask(method, target, "", "{}")?, 401, "No API key found in request")?;
+        let passed = ask(method, target, "reader-key", "{}")?;
+        expect(&passed, 200, &format!(r#""method":"{method}","uri":"{target}""#))?;
+        expect(&passed, 200, r#""x-consumer-username":"reader""#)?;
+        if passed.header("X-RateLimit-Limit-Minute").is_some() || passed.text().contains("-key") {
+            return Err(format!("{method} {target}: {}{}", passed.head, passed.text()).into());
+        }
+    }
     nginx.stop()
 }
 

@@ -79,3 +79,12 @@ fn links_within_the_reference_lead_to_a_section() {
         assert!(titles.contains(&target), "{target}");
     }
 }
+
+#[test]
+fn the_readme_shows_the_shortest_configuration_as_it_is() {
+    const LAMBDA: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/nginx-conf/lambda.conf"));
+    const README: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let (_, lines) = LAMBDA.split_once("\n\n").unwrap();
+    assert!(README.contains(lines), "{lines}");
+}

@@ -33,6 +33,8 @@ pub struct Failure {
     pub received: bool,
     /// Whether time ran out.
     pub timed_out: bool,
+    /// Whether the response was none of the API's. The function may have run.
+    pub invalid: bool,
     /// Whether the response itself asks for another attempt: fresh credentials, a corrected clock, a throttle that the plan
     /// retries. Who sets it has counted.
     pub asked_again: bool,
@@ -43,7 +45,13 @@ pub fn may_retry(plan: &RetryPlan, failure: &Failure) -> bool {
     if failure.asked_again {
         return true;
     }
-    if failure.received || !plan.has_tries_left(failure.attempts) {
+    if !plan.has_tries_left(failure.attempts) {
+        return false;
+    }
+    if failure.invalid {
+        return plan.conditions.invalid_header && plan.conditions.non_idempotent;
+    }
+    if failure.received {
         return false;
     }
     let condition = if failure.timed_out { plan.conditions.timeout } else { plan.conditions.error };
@@ -78,6 +86,7 @@ mod tests {
         unacknowledged: false,
         received: false,
         timed_out: false,
+        invalid: false,
         asked_again: false,
     };
 
@@ -111,6 +120,17 @@ mod tests {
         assert!(!may_retry(&with(Conditions { timeout: false, ..PLAN.conditions }), &timed_out));
         assert!(!may_retry(&with(Conditions { error: false, ..PLAN.conditions }), &LONE));
         assert!(!may_retry(&RetryPlan { tries: 1, ..PLAN }, &LONE));
+    }
+
+    #[test]
+    fn an_invalid_response_is_asked_for_again_only_where_functions_may_run_twice() {
+        let invalid = Failure { sent: true, received: true, invalid: true, ..LONE };
+        let conditions = Conditions { invalid_header: true, ..PLAN.conditions };
+        assert!(!may_retry(&PLAN, &invalid));
+        assert!(!may_retry(&with(conditions), &invalid));
+        let plan = with(Conditions { non_idempotent: true, ..conditions });
+        assert!(may_retry(&plan, &invalid));
+        assert!(!may_retry(&plan, &Failure { attempts: 3, ..invalid }), "tries is 3");
     }
 
     #[test]

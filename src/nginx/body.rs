@@ -17,14 +17,16 @@ pub(super) enum Body {
     Coming(ngx_int_t),
 }
 
-/// Asks nginx for the whole body, in memory or in a temporary file.
+/// Asks nginx for the whole body, in memory or in a temporary file. There is none to come where it has been read or thrown
+/// away, nor in a subrequest: nginx would call back at once, for ever.
 ///
 /// Source: ngx_http_mirror_module, which reads bodies in a phase in the same way.
 pub(super) fn read(request: Request<'_>) -> Body {
     let raw = request.raw().as_ptr();
     // SAFETY: the request is live; nginx calls `arrived` once, at once or later.
     unsafe {
-        if !(*raw).request_body.is_null() {
+        let comes = (*raw).request_body.is_null() && (*raw).discard_body() == 0;
+        if !comes || !request.is_main() {
             return Body::Ready;
         }
         (*raw).set_request_body_in_single_buf(1);

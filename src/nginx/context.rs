@@ -3,6 +3,7 @@
 use super::limit::Limits;
 use super::memory;
 use super::module::ngx_http_apigate_module;
+use super::suspend::Ticket;
 use crate::consumers::{ConsumerSet, Identity};
 use crate::cors::CorsPlan;
 use crate::decision::{Decision, Refusal};
@@ -37,8 +38,8 @@ pub(super) struct Validation {
 pub(super) enum ValidationState {
     /// The head conforms; so must the body.
     Body(BodyCheck),
-    /// A helper thread has the body.
-    Away,
+    /// A helper thread has the body; the request waits.
+    Away { _ticket: Ticket },
     /// Everything was looked at: the decision, until it is carried out.
     Judged(Option<Decision>),
 }

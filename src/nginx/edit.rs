@@ -45,7 +45,8 @@ pub(super) fn add_header(request: Request<'_>, name: &'static str, value: &str) 
     let raw = request.raw().as_ptr();
     // SAFETY: live; the list takes a line of the pool's.
     unsafe {
-        let lowercase = memory::copy((*raw).pool, name.to_ascii_lowercase().as_bytes())?;
+        let lowercase = memory::copy((*raw).pool, name.as_bytes())?;
+        std::slice::from_raw_parts_mut(lowercase.data, lowercase.len).make_ascii_lowercase();
         let value = memory::copy((*raw).pool, value.as_bytes())?;
         let line = ngx_list_push(&mut (*raw).headers_in.headers).cast::<ngx_table_elt_t>();
         if line.is_null() {

@@ -33,6 +33,7 @@ mod response_json;
 mod scope;
 mod sets;
 mod shared;
+mod suspend;
 mod upstream;
 mod validation;
 mod variables;

@@ -16,8 +16,7 @@ use nginx_sys::{
     ngx_http_handler_pt, ngx_http_phase_t, ngx_http_phases_NGX_HTTP_ACCESS_PHASE,
     ngx_http_phases_NGX_HTTP_LOG_PHASE, ngx_http_phases_NGX_HTTP_POST_READ_PHASE,
     ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE,
-    ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE, ngx_http_request_t,
-    ngx_http_run_posted_requests, ngx_int_t,
+    ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE, ngx_http_request_t, ngx_int_t,
 };
 
 const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
@@ -181,42 +180,6 @@ unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
         // NGX_OK tells `satisfy any` that somebody was let in.
         if phase == Phase::Access && plan.key_auth.is_some() { OK } else { DECLINED }
     })
-}
-
-/// A request whose phases wait for something off the event loop.
-pub(super) struct Suspended {
-    request: usize,
-}
-
-/// Keeps the request alive until it is resumed; its phase handler is to return NGX_AGAIN meanwhile.
-pub(super) fn suspend(request: Request<'_>) -> Suspended {
-    let raw = request.raw().as_ptr();
-    // SAFETY: the main request is live as long as any of its requests. As for file AIO, nginx does not free a blocked request,
-    // whatever becomes of its client.
-    unsafe {
-        let main = (*raw).main;
-        (*main).set_blocked((*main).blocked() + 1);
-    }
-    Suspended { request: raw.expose_provenance() }
-}
-
-impl Suspended {
-    /// Goes on with the phases, after `note` has left the result where the step finds it. On the event loop alone.
-    pub(super) fn resume(self, note: impl FnOnce(Request<'_>)) {
-        let raw = std::ptr::with_exposed_provenance_mut::<ngx_http_request_t>(self.request);
-        let Some(live) = std::ptr::NonNull::new(raw) else { return };
-        // SAFETY: `suspend` has kept the request. Its handler is the phases', or ends it when its client has gone meanwhile.
-        unsafe {
-            note(Request::new(live));
-            let connection = (*raw).connection;
-            let main = (*raw).main;
-            (*main).set_blocked((*main).blocked() - 1);
-            if let Some(handler) = (*raw).write_event_handler {
-                handler(raw);
-            }
-            ngx_http_run_posted_requests(connection);
-        }
-    }
 }
 
 /// What came of a step.

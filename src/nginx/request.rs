@@ -56,6 +56,11 @@ impl<'a> Request<'a> {
         self.is_main() && self.get().error_page() == 0
     }
 
+    /// True on the way to an `error_page` that does not change the status; named locations, which keep method and body, excepted.
+    pub(super) fn shows_error(self) -> bool {
+        self.get().err_status != 0 && self.core_conf().named() == 0
+    }
+
     /// The URI as received, query included.
     pub(super) fn raw_uri(self) -> &'a [u8] {
         self.bytes(self.get().unparsed_uri)

@@ -13,6 +13,7 @@ use nginx_sys::{
     ngx_http_finalize_request, ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_list_push,
     ngx_table_elt_t,
 };
+use std::io::Write as _;
 use std::ptr::NonNull;
 
 /// The status that ends the request with this refusal.
@@ -102,25 +103,33 @@ pub(super) unsafe fn header_lines(
     .filter(|line| unsafe { line.as_ref().hash != 0 })
 }
 
-/// Sets a header of ours to a number, in place of the one that an earlier location of the request has set; `None` when
-/// memory is short.
+/// Adds a header with a number; with `replaces`, in place of the one that an earlier location of the request has added.
+/// `None` when memory is short.
 pub(super) fn set_number(
     request: NonNull<ngx_http_request_t>,
     name: &'static str,
     number: u64,
+    replaces: bool,
 ) -> Option<()> {
-    let text = number.to_string();
+    let mut digits = [0; 20];
+    let mut rest = &mut digits[..];
+    write!(rest, "{number}").ok()?;
+    let unused = rest.len();
+    let text = digits.get(..digits.len() - unused)?;
+    if !replaces {
+        return add_header(request, name, text).map(|_| ());
+    }
     // SAFETY: the request is live; nobody else has its headers now.
     unsafe {
         let raw = request.as_ptr();
         let ours =
             header_lines(request).find(|line| std::ptr::eq(line.as_ref().key.data, name.as_ptr()));
         if let Some(mut line) = ours {
-            line.as_mut().value = memory::copy((*raw).pool, text.as_bytes())?;
+            line.as_mut().value = memory::copy((*raw).pool, text)?;
             return Some(());
         }
     }
-    add_header(request, name, text.as_bytes()).map(|_| ())
+    add_header(request, name, text).map(|_| ())
 }
 
 /// Adds a line to the response's headers; `None` when memory is short.

@@ -1,20 +1,23 @@
 //! Validation at work on a request: the head, then the body as it has come, off the event loop when it is large.
+//!
+//! A subrequest is a part of the request that made it, whose body it has, and is not judged; nor is the way to an error
+//! page, where nginx has thrown the body away and another refusal would hide the error.
 
 use super::body::{self, Body};
 use super::context::{self, RequestContext, Validation, ValidationState};
-use super::phases::{self, Judged};
+use super::phases::Judged;
 use super::request::Request;
+use super::suspend::{self, Ticket};
 use super::worker;
 use crate::decision::Decision;
 use crate::validate::{self, HeadFacts, ValidatePlan};
-use nginx_sys::{NGX_AGAIN, ngx_int_t};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Looks at operation and parameters.
 pub(super) fn head(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
     let Some(context) = context_of(request) else { return Judged::Failed };
-    if validation_of(context, plan).is_some() {
+    if is_not_judged(request) || validation_of(context, plan).is_some() {
         return Judged::Decided(Decision::Continue);
     }
     let route = request.conf().plan.route.as_deref();
@@ -41,12 +44,16 @@ pub(super) fn head(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
 
 /// Looks at the body, once all of it is there.
 pub(super) fn body(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
+    if is_not_judged(request) {
+        return Judged::Decided(Decision::Continue);
+    }
     let Some(context) = context_of(request) else { return Judged::Failed };
     let Some(validation) = validation_of(context, plan) else {
         return Judged::Decided(Decision::Continue);
     };
     match &mut validation.state {
-        ValidationState::Away => Judged::Waits(NGX_AGAIN as ngx_int_t),
+        // Nobody but the result should have brought us here.
+        ValidationState::Away { .. } => Judged::Waits(suspend::suspend(request)),
         ValidationState::Judged(decision) => {
             Judged::Decided(decision.take().unwrap_or(Decision::Continue))
         }
@@ -66,13 +73,14 @@ fn check(request: Request<'_>, validation: &mut Validation) -> Judged {
     if !validate::is_heavy(bytes.len()) {
         return Judged::Decided(validate::decide_body(&validation.plan, &check, &bytes));
     }
-    validation.state = ValidationState::Away;
+    let ticket = Ticket::new(request);
+    let number = ticket.number();
+    validation.state = ValidationState::Away { _ticket: ticket };
     let (plan, bytes) = (Arc::clone(&validation.plan), bytes.into_owned());
-    let waiting = phases::suspend(request);
     worker::offload(move || {
         let decision = validate::decide_body(&plan, &check, &bytes);
         worker::post(move || {
-            waiting.resume(|request| {
+            suspend::resume(number, |request| {
                 let validation = context_of(request).and_then(|it| it.validation.as_mut());
                 if let Some(validation) = validation {
                     validation.state = ValidationState::Judged(Some(decision));
@@ -80,7 +88,11 @@ fn check(request: Request<'_>, validation: &mut Validation) -> Judged {
             });
         });
     });
-    Judged::Waits(NGX_AGAIN as ngx_int_t)
+    Judged::Waits(suspend::suspend(request))
+}
+
+fn is_not_judged(request: Request<'_>) -> bool {
+    !request.is_main() || request.shows_error()
 }
 
 fn context_of<'a>(request: Request<'a>) -> Option<&'a mut RequestContext> {

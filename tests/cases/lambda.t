@@ -483,3 +483,34 @@ AWS_EC2_METADATA_SERVICE_ENDPOINT=http://$IMDS
 --- error_log
 region for "echo" is not known until the instance's metadata tell it
 --- timeout: 20
+
+=== a name with variables may end in $LATEST
+--- http_config
+    aws_region us-east-1;
+    lambda_endpoint http://$LAMBDA_HTTP;
+--- isolated
+--- env
+AWS_ACCESS_KEY_ID=$ACCESS_KEY_ID
+AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
+--- config
+    location / { lambda_pass $arg_name:$LATEST; }
+--- request
+["GET /?name=echo", {"control": "GET /invocations?n=1", "response_json": "/invocations/0/target ~ /echo/invocations.Qualifier=%24LATEST"}]
+
+=== an answer that is no HTTP is asked for again only where functions may run twice
+--- http_config
+    aws_region us-east-1;
+    lambda_endpoint http://$LAMBDA_HTTP;
+--- env
+AWS_ACCESS_KEY_ID=$ACCESS_KEY_ID
+AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
+--- control
+PUT /functions/lambda-garbled {"sequence": [{"raw_http_base64": "R0FSQkxFRA0KDQo="}, {"payload": {"statusCode": 201}}]}
+PUT /functions/lambda-garbled-once {"sequence": [{"raw_http_base64": "R0FSQkxFRA0KDQo="}, {"payload": {"statusCode": 201}}]}
+--- config
+    location / { lambda_pass lambda-garbled; lambda_next_upstream invalid_header non_idempotent; }
+    location /once { lambda_pass lambda-garbled-once; lambda_next_upstream invalid_header; }
+--- request
+["POST /", "POST /once", {"control": "GET /functions/lambda-garbled-once", "response_json": "/invocations = 1"}]
+--- error_code: [201, 502]
+--- response_body_like: ["^$", "invalid response"]

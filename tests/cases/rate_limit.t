@@ -512,6 +512,67 @@ rate_limit_zone api:64k;
 ["GIF", "GIF", "\"message\":\"Rate limit store is unavailable\"", "unavailable", "GIF"]
 --- error_log: rate_limit: refused, status=503, reason=store
 
+=== headers are on the responses of functions
+--- env
+AWS_EC2_METADATA_SERVICE_ENDPOINT=http://$IMDS
+--- http_config
+    rate_limit_zone api:64k;
+    aws_region us-east-1;
+    aws_credentials imds;
+    lambda_endpoint http://$LAMBDA_HTTP;
+--- config
+    location /echo { rate_limit 1000r/y zone=api by=service; lambda_pass echo; }
+--- request
+[{"until": "GET /echo"}, "GET /echo"]
+--- response_headers
+["X-RateLimit-Limit-Year: 1000"]
+
+=== a request waits for redis over HTTP/2, with its body
+--- http2
+--- http_config
+    rate_limit_zone fleet:64k redis=redis://127.0.0.1:$REDIS_PORT timeout=5s;
+--- config
+    location /t {
+        rate_limit 2r/y zone=fleet by=service;
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+--- isolated
+--- request
+[{"wait_for_log": "zone \"fleet\" counts in redis"}, "POST /t\nbody one", "POST /t\nbody two", "POST /t\nbody three"]
+--- error_code: [200, 200, 429]
+--- response_body_like
+["body one", "body two", "API rate limit exceeded"]
+
+=== pipelined requests wait for redis one after the other
+--- http_config
+    rate_limit_zone fleet:64k redis=redis://127.0.0.1:$REDIS_PORT timeout=5s;
+--- config
+    location /t { rate_limit 2r/y zone=fleet by=service; empty_gif; }
+--- isolated
+--- pipelined_requests
+["GET /t", "GET /t", "GET /t"]
+--- error_code: [200, 200, 429]
+
+=== a body that is validated does not charge again
+--- http_config
+    rate_limit_zone api:64k;
+--- config
+    location /t {
+        rate_limit 9r/y zone=api by=service;
+        validate_body object.json;
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+--- conf_files
+>>> object.json
+{"type": "object"}
+--- request
+["POST /t\n{}", "POST /t\n[]"]
+--- more_headers
+["Content-Type: application/json\nTransfer-Encoding: chunked", "Content-Type: application/json"]
+--- error_code: [200, 400]
+--- response_headers
+["RateLimit-Remaining: 8", "RateLimit-Remaining: 7"]
+
 === refused: a zone that is not declared
 --- config
     location /t { rate_limit 1r/s zone=none; }

@@ -232,3 +232,128 @@ qr/\[emerg\] .*cannot read ".*none\.json".* in .*nginx\.conf:\d+/
 --- must_die
 --- error_log
 qr/\[emerg\] .*remote\.json/
+
+=== an error page is shown where validation is in force, the body thrown away or not
+--- conf_files
+>>> user.json
+{"type":"object","required":["email"]}
+--- user_files
+>>> big.txt
+too big
+>>> gone.txt
+gone
+--- config
+    client_max_body_size 10;
+    validate_body user.json;
+    error_page 413 /big.txt;
+    error_page 404 /gone.txt;
+    location / { root html; }
+    location /r { return 404; }
+    location /named { return 404; error_page 404 @named; }
+    location @named { proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["POST /r\n12345678901", "POST /r\n{}", "POST /r\n12345678901", "POST /named\n{}"]
+--- more_headers
+["Content-Type: application/json", "Content-Type: application/json", "Transfer-Encoding: chunked\nContent-Type: application/json", "Content-Type: application/json"]
+--- error_code: [413, 404, 404, 400]
+--- response_body_like
+["^too big$", "^gone$", "^gone$", "doesn't conform"]
+
+=== a chunked body over the limit is refused as too large, not as invalid
+--- conf_files
+>>> user.json
+{"type":"object","required":["email"]}
+--- user_files
+>>> big.txt
+too big
+--- config
+    client_max_body_size 10;
+    validate_body user.json;
+    location /p { proxy_pass http://127.0.0.1:1; }
+    location /page { error_page 413 /big.txt; proxy_pass http://127.0.0.1:1; }
+    location /big.txt { root html; }
+--- request
+["POST /p\n{\"email\":\"a@b.example\"}", "POST /page\n{\"email\":\"a@b.example\"}"]
+--- more_headers
+Content-Type: application/json
+Transfer-Encoding: chunked
+--- error_code: 413
+--- response_body_like
+["Request body is too large", "^too big$"]
+
+=== subrequests are a part of the request that made them
+--- conf_files
+>>> user.json
+{"type":"object","required":["email"]}
+--- config
+    validate_body user.json;
+    location = /auth { proxy_pass http://127.0.0.1:$UPSTREAM_PORT; proxy_pass_request_body off; proxy_set_header Content-Length ""; }
+    location = /copy { proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location / { auth_request /auth; mirror /copy; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["POST /u\n{\"email\":1}", "POST /u\n{}"]
+--- more_headers
+Content-Type: application/json
+--- error_code: [200, 400]
+
+=== a body is read once for a key in it and for its schema
+--- http_config
+    consumers c { consumer alice key=a; }
+--- conf_files
+>>> user.json
+{"type":"object","required":["email"],"additionalProperties":{"type":"integer"}}
+--- config
+    location /shown { key_auth c body=apikey hide=off; validate_body user.json; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /hidden { key_auth c body=apikey; validate_body user.json; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["POST /hidden\n{\"apikey\":\"a\",\"email\":1}", "POST /shown\n{\"apikey\":\"a\",\"email\":1}", "POST /hidden\n{\"apikey\":\"a\"}", "POST /hidden\n{\"apikey\":\"b\",\"email\":1}"]
+--- more_headers
+Content-Type: application/json
+--- error_code: [200, 400, 400, 401]
+--- response_json
+["/body = \"{\\\"email\\\":1}\"", "/errors/0/in = \"body\"", "/errors/0/in = \"body\"", "/message = \"Unauthorized\""]
+
+=== unbuffered uploads are validated whole before they go on
+--- conf_files
+>>> user.json
+{"type":"object","required":["email"]}
+--- config
+    location /u { validate_body user.json; proxy_request_buffering off; proxy_http_version 1.1; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["POST /u\n{\"email\":1}", "POST /u\n{\"email\":1}", "POST /u\n{\"e\":1}"]
+--- more_headers
+["Content-Type: application/json\nTransfer-Encoding: chunked", "Content-Type: application/json\nExpect: 100-continue", "Content-Type: application/json\nTransfer-Encoding: chunked"]
+--- error_code: [200, 200, 400]
+--- response_json
+["/body = \"{\\\"email\\\":1}\"", "/body = \"{\\\"email\\\":1}\"", "/message = \"request body doesn't conform to schema\""]
+
+=== a client that asks before it sends is told to go on, or is refused for its head
+--- conf_files
+>>> user.json
+{"type":"object","required":["email"]}
+--- config
+    location /u { validate_body user.json; validate_param query page required; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- raw_request json
+"POST /u?page=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n{}"
+--- error_code: 400
+--- response_json
+/errors/0/in = "body"
+
+=== an internal redirect to a stricter location is validated there
+--- conf_files
+>>> user.json
+{"type":"object","required":["email"]}
+>>> strict.json
+{"type":"object","required":["name"]}
+--- config
+    location /u { validate_body user.json; try_files /none @strict; }
+    location @strict { validate_body strict.json; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /off { validate_body user.json; error_page 404 = @open; root html; try_files /none =404; }
+    location @open { proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /rewritten { validate_body user.json; rewrite ^ /strict last; }
+    location /strict { validate_body strict.json; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["POST /u\n{\"email\":1}", "POST /u\n{\"email\":1,\"name\":1}", "POST /u\n{\"name\":1}", "POST /off\n{}", "POST /off\n{\"email\":1}", "POST /rewritten\n{\"email\":1}", "POST /rewritten\n{\"name\":1}"]
+--- more_headers
+Content-Type: application/json
+--- error_code: [400, 200, 400, 400, 200, 400, 200]

@@ -1,19 +1,20 @@
 //! A request against the limits of its place: zones of this host under their mutexes, stores by asking and waiting.
 
 use super::location::LimitLocation;
-use super::suspend::{self, Ticket};
 use super::zone::LimitZone;
 use super::{Charged, Limits};
 use crate::nginx::clock;
 use crate::nginx::context::{self, Authenticated};
 use crate::nginx::request::Request;
 use crate::nginx::shared::ZoneGuard;
-use crate::rate_limit::fleet::{Demand, exact_call, read_exact};
+use crate::nginx::suspend::{self, Ticket};
+use crate::rate_limit::fleet::{Demand, Numbers, StoreError, exact_call, read_exact};
 use crate::rate_limit::key::{FleetKey, Key, KeyFacts, KeyTemplate};
 use crate::rate_limit::policy::{Charge, Counting, Spending, Verdict, check_and_charge};
 use crate::rate_limit::table::Fingerprint;
 use crate::rate_limit::{LimitPlan, OnError, RateLimitPlan, Sync};
 use nginx_sys::ngx_int_t;
+use smallvec::SmallVec;
 
 /// What came of the limits.
 pub(super) enum Judgement {
@@ -50,13 +51,32 @@ struct Item {
     counter: Counter,
 }
 
+/// On the stack for as many limits as a place usually has.
+type Few<T> = SmallVec<[T; 4]>;
+
 /// A request that asks stores: what is known so far.
 #[derive(Debug, Default)]
 pub(super) struct Asking {
-    items: Vec<Item>,
+    items: Few<Item>,
     /// What the stores have said.
     verdict: Verdict,
-    pub(super) ticket: Option<Ticket>,
+    pub(super) question: Option<Question>,
+}
+
+/// What a store was asked, and what it has answered.
+#[derive(Debug)]
+pub(super) struct Question {
+    ticket: Ticket,
+    answer: Option<Result<Numbers, StoreError>>,
+}
+
+impl Question {
+    /// Takes the answer to the question of this number.
+    pub(super) fn answer(&mut self, number: u64, answer: Result<Numbers, StoreError>) {
+        if self.ticket.number() == number {
+            self.answer = Some(answer);
+        }
+    }
 }
 
 /// The parts of a place's limits.
@@ -84,11 +104,10 @@ impl<'a> Place<'a> {
         if let Some(asking) = limits.asking.take() {
             return self.proceed(request, limits, asking, verdict);
         }
-        let items = self.items(request, &mut limits.charged);
+        let mut items = self.items(request, &mut limits.charged);
         if items.is_empty() {
             return Judgement::Known;
         }
-        let mut items = items;
         if self.without_stores(&mut items) {
             return Judgement::StoreAway;
         }
@@ -106,7 +125,7 @@ impl<'a> Place<'a> {
     }
 
     /// The limits that have not charged this request yet, each with its key.
-    fn items(&self, request: Request<'_>, charged: &mut Vec<Charged>) -> Vec<Item> {
+    fn items(&self, request: Request<'_>, charged: &mut Vec<Charged>) -> Few<Item> {
         // SAFETY: live; no other reference into the part of the context that is read here is held.
         let authenticated =
             unsafe { context::get(request.raw()) }.and_then(|it| it.authenticated.clone());
@@ -124,7 +143,7 @@ impl<'a> Place<'a> {
             path: request.normalised_path(),
             variables: &[],
         };
-        let mut items = Vec::with_capacity(self.plan.limits.len());
+        let mut items = Few::new();
         for (position, limit) in self.plan.limits.iter().enumerate() {
             let Some(zone) = self.zones.get(limit.zone) else { continue };
             let mark = Charged { zone: limit.zone, counter: limit.counter };
@@ -189,9 +208,9 @@ impl<'a> Place<'a> {
 
     /// Checks, and perhaps charges, what is counted on this host.
     fn count_here(&self, items: &[Item], spending: Spending, verdict: &mut Verdict) {
-        let mut numbers = Vec::with_capacity(items.len());
-        let mut charges = Vec::with_capacity(items.len());
-        let mut counted = Vec::with_capacity(items.len());
+        let mut numbers: Few<usize> = Few::new();
+        let mut charges: Few<Charge<'_>> = Few::new();
+        let mut counted: Few<Item> = Few::new();
         for item in items {
             let Some((limit, zone)) = self.limit(item) else { continue };
             let terms = match item.counter {
@@ -209,7 +228,7 @@ impl<'a> Place<'a> {
         let zones = || numbers.iter().filter_map(|number| self.zones.get(*number));
         {
             // In the order of zones' numbers, as everywhere.
-            let _held: Vec<ZoneGuard> = zones().map(LimitZone::lock).collect();
+            let _held: Few<ZoneGuard> = zones().map(LimitZone::lock).collect();
             check_and_charge(&charges, spending, clock::cached_ms(), verdict);
         }
         if verdict.untracked() > 0 {
@@ -248,13 +267,13 @@ impl<'a> Place<'a> {
                 continue;
             }
             let demands = part.iter().filter_map(|item| self.demand(item)).collect::<Vec<_>>();
-            if let Some(ticket) = &mut asking.ticket {
-                let Some(answer) = ticket.answer.take() else {
+            if let Some(question) = &mut asking.question {
+                let Some(answer) = question.answer.take() else {
                     // Nobody but the answer should have brought us here.
                     limits.asking = Some(asking);
                     return Judgement::Waits(suspend::suspend(request));
                 };
-                asking.ticket = None;
+                asking.question = None;
                 let is_read = answer.is_ok_and(|numbers| read_exact(&numbers, &demands, verdict));
                 for item in &mut part {
                     if is_read {
@@ -277,7 +296,7 @@ impl<'a> Place<'a> {
             let is_asked =
                 zone.store.borrow().as_ref().is_some_and(|store| store.ask(call, ticket.number()));
             if is_asked {
-                asking.ticket = Some(ticket);
+                asking.question = Some(Question { ticket, answer: None });
                 limits.asking = Some(asking);
                 return Judgement::Waits(suspend::suspend(request));
             }
@@ -310,7 +329,7 @@ impl<'a> Place<'a> {
             let limit = self.plan.limits.get(item.position);
             !is_refused || limit.is_some_and(|limit| limit.counting == Counting::All)
         };
-        let items: Vec<Item> = asking.items.iter().filter(counts).copied().collect();
+        let items: Few<Item> = asking.items.iter().filter(counts).copied().collect();
         self.count_here(&items, Spending::Charge, verdict);
         verdict.absorb(&asking.verdict);
     }

@@ -6,14 +6,12 @@
 mod judge;
 mod location;
 mod store;
-mod suspend;
 mod zone;
 
 pub(super) use location::LimitLocation;
 pub(super) use zone::LimitZone;
 
 use self::judge::{Asking, Judgement, Place};
-use self::suspend::Ticket;
 use super::clock;
 use super::context;
 use super::phases::{self, Judged};
@@ -23,6 +21,7 @@ use crate::config::FailuresPlan;
 use crate::decision::{Decision, Refusal};
 use crate::key_auth;
 use crate::pipeline::Mode;
+use crate::rate_limit::fleet::{Numbers, StoreError};
 use crate::rate_limit::key::CounterId;
 use crate::rate_limit::policy::Verdict;
 use crate::rate_limit::{RateLimitPlan, store_unavailable, write_headers};
@@ -54,9 +53,12 @@ struct Charged {
     counter: CounterId,
 }
 
-impl Limits {
-    fn ticket(&mut self) -> Option<&mut Ticket> {
-        self.asking.as_mut()?.ticket.as_mut()
+/// Leaves a store's answer where the request that waits for it finds it.
+fn take_answer(request: Request<'_>, number: u64, answer: Result<Numbers, StoreError>) {
+    // SAFETY: live; no other reference to the context is held here.
+    let limits = unsafe { context::get(request.raw()) }.and_then(|it| it.limits.as_mut());
+    if let Some(question) = limits.and_then(|it| it.asking.as_mut()?.question.as_mut()) {
+        question.answer(number, answer);
     }
 }
 
@@ -145,18 +147,19 @@ fn judge(
 /// Tells the client how its limits stand, and decides.
 fn conclude(request: Request<'_>, plan: &RateLimitPlan, verdict: &Verdict) -> Judged {
     let is_observed = request.conf().plan.pipeline.mode == Mode::Observe;
+    let mut replaces = false;
     if let Some(tightest) = verdict.tightest() {
         let shown = [tightest.rate.limit, tightest.remaining, Verdict::reset_s(tightest)];
         // SAFETY: live; no other reference to the context is held here.
         let context = unsafe { context::get(request.raw()) };
         if let Some(limits) = context.and_then(|context| context.limits.as_mut()) {
-            limits.shown = Some(shown);
+            replaces = limits.shown.replace(shown).is_some();
         }
     }
     if plan.headers && !is_observed {
         let mut room = Some(());
         write_headers(verdict, |name, number| {
-            if respond::set_number(request.raw(), name, number).is_none() {
+            if respond::set_number(request.raw(), name, number, replaces).is_none() {
                 room = None;
             }
         });

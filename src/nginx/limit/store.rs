@@ -1,8 +1,7 @@
 //! The fleet's store in a worker: its thread, what waits to be handed over, and who waits for an answer.
 
-use super::suspend;
 use crate::nginx::main_conf::MainConf;
-use crate::nginx::{clock, log, worker};
+use crate::nginx::{clock, log, suspend, worker};
 use crate::rate_limit::fleet::{
     Batcher, Call, Client, ClientConfig, Event, Numbers, Parcel, StoreError,
 };
@@ -125,7 +124,9 @@ impl Store {
 /// Runs on the store's thread: brings an answer into the event loop.
 fn complete(token: Token, answer: Result<Numbers, StoreError>) {
     worker::post(move || match token {
-        Token::Request(waiting) => suspend::resume(waiting, answer),
+        Token::Request(waiting) => suspend::resume(waiting, |request| {
+            super::take_answer(request, waiting, answer);
+        }),
         Token::Parcel(number, parcel) => arrive(number, parcel, answer),
     });
 }

@@ -149,6 +149,7 @@ impl Peer {
                 && connection.is_some_and(|c| unsafe { never_acknowledged(c) }),
             received: call.has_received(),
             timed_out,
+            invalid: call.response.failure.is_some(),
             asked_again: call.asks_again(),
         };
         may_retry(call.next_upstream(), &failure)

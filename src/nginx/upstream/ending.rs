@@ -166,7 +166,7 @@ fn end_of_stream(request: Request<'_>, call: &mut Call, status: ngx_int_t) {
     unsafe {
         let raw = request.raw().as_ptr();
         let connection = (*raw).connection;
-        if request.is_main() && (*raw).http_version < HTTP_1_1 {
+        if request.is_main() && (*raw).http_version <= HTTP_1_1 && (*raw).chunked() == 0 {
             // Of a response without chunks a reset is the only sign that it is not whole.
             let linger = libc::linger { l_onoff: 1, l_linger: 0 };
             libc::setsockopt(

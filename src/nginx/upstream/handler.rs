@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::event::write_payload;
-use super::location::{Function, LambdaLocation, Unreached};
+use super::location::{Function, LATEST, LambdaLocation, Unreached};
 use super::url::UrlRequest;
 use super::{collect, ending, output, request_head};
 use crate::lambda::event::trace_id;
@@ -169,7 +169,13 @@ fn prepare(request: Request<'_>, location: &LambdaLocation) -> Result<Call, Unab
 /// The function of a name with variables.
 fn evaluate_function(request: Request<'_>, location: &LambdaLocation) -> Result<Function, Failure> {
     let text = location.template.as_ref().and_then(|template| request.evaluate(template));
-    let name = text.and_then(|text| std::str::from_utf8(text).ok()).and_then(FunctionName::parse);
+    let name = text.and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| {
+        if location.is_latest {
+            FunctionName::parse(&format!("{text}{LATEST}"))
+        } else {
+            FunctionName::parse(text)
+        }
+    });
     name.map(|name| Function::new(name, location.plan.pass.stream)).ok_or_else(|| {
         let text = String::from_utf8_lossy(text.unwrap_or_default());
         log::write(

@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// The most destinations of one location: names with variables must not fill the memory.
 const MAX_DESTINATIONS: usize = 64;
 
+/// The qualifier that is no variable.
+pub(super) const LATEST: &str = ":$LATEST";
+
 /// The function of a location whose `lambda_pass` has no variables.
 #[derive(Debug)]
 pub(super) struct Function {
@@ -44,8 +47,10 @@ pub(in crate::nginx) struct LambdaLocation {
     pub(super) retry: RetryPlan,
     /// `None` when the name has variables.
     pub(super) function: Option<Rc<Function>>,
-    /// The name's template, when it has variables.
+    /// The name's template without [`LATEST`], when it has variables.
     pub(super) template: Option<Box<ngx_http_complex_value_t>>,
+    /// Whether [`LATEST`] follows what the template gives.
+    pub(super) is_latest: bool,
     /// The bytes of a path that a function URL's path stands in for.
     pub(super) name_bytes: usize,
     /// The region of functions whose names tell none; `None` while only the instance's metadata know.
@@ -85,9 +90,12 @@ impl LambdaLocation {
         // SAFETY: the caller's.
         unsafe {
             check_path(cf, plan)?;
+            let text = &*plan.pass.text;
+            let (text, is_latest) =
+                text.strip_suffix(LATEST).map_or((text, false), |name| (name, true));
             let template = match &plan.pass.function {
                 Some(_) => None,
-                None => Some(template(cf, &plan.pass.text).map_err(|error| error.at(place))?),
+                None => Some(template(cf, text).map_err(|error| error.at(place))?),
             };
             let name = plan.pass.function.clone();
             let is_told = name.as_ref().and_then(FunctionName::region).is_some();
@@ -99,6 +107,7 @@ impl LambdaLocation {
                 },
                 function: name.map(|name| Rc::new(Function::new(name, plan.pass.stream))),
                 template,
+                is_latest,
                 name_bytes: core_conf(cf).name.len,
                 region: if is_told { region } else { region.or_else(|| main.ask_region(aws)) },
                 credentials: main.credentials_of(aws.source())?,

@@ -169,6 +169,7 @@ impl Attempts {
                     && connection.is_some_and(|c| never_acknowledged(c)),
                 received: call.has_received(),
                 timed_out,
+                invalid: call.response.failure.is_some(),
                 asked_again: call.asks_again(),
             };
             may_retry(call.next_upstream(), &failure)

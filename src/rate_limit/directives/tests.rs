@@ -1,9 +1,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::super::zone::Sync;
 use super::*;
 use crate::rate_limit::rate::Unit;
-use crate::rate_limit::zone::{OnError, RateLimitZone, RateLimitZones, StorePlan};
+use crate::rate_limit::zone::{OnError, RateLimitZone, RateLimitZones, StorePlan, Sync};
 
 fn at(line: usize) -> Place {
     Place { file: "nginx.conf".into(), line }
