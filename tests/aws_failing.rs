@@ -1,6 +1,8 @@
 //! What lambda_pass does when AWS, the network or the client fails: never a hang, never a second invocation, never half a
 //! reply taken for a whole one.
 
+#![allow(clippy::indexing_slicing, reason = "a test may fail by an index")]
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,5 +1,10 @@
 //! Bodies that a helper thread checks: what goes on meanwhile, and what becomes of a client that does not wait.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test program has the clock, files and environment to itself"
+)]
+
 use std::time::Duration;
 
 use harness::http::{Request, Response};

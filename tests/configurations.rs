@@ -3,6 +3,11 @@
 //! What stands in them for a place in the world (ports, paths, addresses) is replaced; every
 //! replacement must find its text.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test program has the clock, files and environment to itself"
+)]
+
 use std::path::PathBuf;
 
 use harness::flavour::project_root;

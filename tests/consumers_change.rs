@@ -2,6 +2,12 @@
 //!
 //! `APIGATE_CHANGES=100` changes the file more often than the default.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test program has the clock, files, environment and its output to itself"
+)]
+
 use std::collections::BTreeMap;
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;

@@ -5,6 +5,8 @@
 //! application behind each adapter and each form of event. What differs must be in [`LIMITS`], with the adapter's reason; a
 //! limit that is none any more fails the test.
 
+#![allow(clippy::indexing_slicing, reason = "a test may fail by an index")]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

@@ -1,6 +1,12 @@
 //! nginx under valgrind's memcheck, over a round of requests that comes to most of the module: no access to memory that is
 //! not there, and what is lost does not grow with requests.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test program has the clock, files, environment and its output to itself"
+)]
+
 use std::collections::BTreeMap;
 
 use harness::gateway::{KEY, Transport, with_key};

@@ -5,6 +5,11 @@
 //! with the block's lines in the location, `two` without. Answers and access logs of both sides must be the same. `none` is
 //! another `two`: a configuration whose block makes no difference is a failure as well, for it would prove nothing.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test program has the clock, files and environment to itself"
+)]
+
 use harness::http::{Request, Response};
 use harness::wait::PATIENCE;
 use harness::{Echo, Flavour, Nginx, Outcome, Regex, until};

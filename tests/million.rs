@@ -4,6 +4,12 @@
 //! Figures are printed. Starting is judged by the processor time that it takes, because what else the machine does
 //! meanwhile is not nginx's; a lookup is judged in `cargo test --release` alone.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test program has the clock, files, environment and its output to itself"
+)]
+
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::Path;

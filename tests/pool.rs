@@ -1,5 +1,7 @@
 //! An endpoint's connections: kept, reused, made ahead of need, made anew when the server goes.
 
+#![allow(clippy::print_stderr, reason = "a test program has its output to itself")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use harness::gateway::{Transport, with_key};

@@ -1,5 +1,11 @@
 //! What limits must hold to under load, over several hosts, and while something breaks.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test program has the clock, files, environment and its output to itself"
+)]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 

@@ -2,6 +2,8 @@
 //!
 //! The requests are those that arrived at the double of AWS, so that what was signed is what was sent.
 
+#![allow(clippy::indexing_slicing, reason = "a test may fail by an index")]
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 

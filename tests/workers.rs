@@ -1,5 +1,11 @@
 //! Workers come and go: killed, replaced by a reload, ended while a helper thread is at work.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test program has the clock, files, environment and its output to itself"
+)]
+
 use std::time::{Duration, Instant};
 
 use harness::gateway::{Transport, with_key};

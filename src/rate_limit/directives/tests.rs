@@ -1,7 +1,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::zone::Sync;
 use super::*;
 use crate::rate_limit::rate::Unit;
 use crate::rate_limit::zone::{OnError, RateLimitZone, RateLimitZones, StorePlan, Sync};
