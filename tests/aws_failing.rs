@@ -7,6 +7,8 @@
     reason = "tests watch clocks and files, and tell what they have measured"
 )]
 
+#![allow(clippy::indexing_slicing, reason = "a test may fail by an index")]
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -9,6 +9,11 @@
     reason = "tests watch clocks and files, and tell what they have measured"
 )]
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test program has the clock, files and environment to itself"
+)]
+
 use std::path::PathBuf;
 
 use harness::flavour::project_root;

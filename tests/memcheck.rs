@@ -7,6 +7,12 @@
     reason = "tests watch clocks and files, and tell what they have measured"
 )]
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test program has the clock, files, environment and its output to itself"
+)]
+
 use std::collections::BTreeMap;
 
 use harness::gateway::{KEY, Transport, with_key};
@@ -64,6 +70,12 @@ location /valid {{
     validate_body schema.json;
     lambda_pass echo;
 }}
+location /limited {{
+    rate_limit 1000000r/h zone=counts by=ip name=all;
+    rate_limit 1r/h zone=counts by=header:x-one cost=$http_x_cost name=one;
+    try_files /file.txt =404;
+}}
+location /guessing {{ key_auth_failures 1000000r/h zone=counts; lambda_pass hello; }}
 location /edited {{ response_json remove=secret; proxy_pass http://127.0.0.1:{echo}/reply; }}
 "#
     )
@@ -226,7 +238,8 @@ fn memory_is_used_well_and_not_lost(flavour: Flavour) -> Outcome {
         .wrapper(&format!("{VALGRIND} --log-file={}", reports.display()))
         .invoking(&double, Transport::Tls)?
         .http(&format!(
-            "upstream double {{ server {https}; keepalive 4; }}
+            "rate_limit_zone counts:1m;
+             upstream double {{ server {https}; keepalive 4; }}
              lambda_keepalive 8 min_idle=2;
              keepalive_requests 100000;
              client_body_buffer_size 8k;\n"

@@ -6,6 +6,8 @@
     reason = "tests watch clocks and files, and tell what they have measured"
 )]
 
+#![allow(clippy::print_stderr, reason = "a test program has its output to itself")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use harness::gateway::{Transport, with_key};
