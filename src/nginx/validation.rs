@@ -67,13 +67,17 @@ pub(super) fn body(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
 }
 
 fn check(request: Request<'_>, validation: &mut Validation) -> Judged {
+    let heavy = validate::is_heavy(body::length(request));
+    let away = if heavy { body::detach(request) } else { None };
+    if heavy && away.is_none() {
+        return Judged::Failed;
+    }
     let state = std::mem::replace(&mut validation.state, ValidationState::Judged(None));
     let ValidationState::Body(check) = state else { return Judged::Failed };
-    if !validate::is_heavy(body::length(request)) {
+    let Some(body) = away else {
         let bytes = body::bytes(request).unwrap_or_default();
         return Judged::Decided(validate::decide_body(&validation.plan, &check, &bytes));
-    }
-    let Some(body) = body::detach(request) else { return Judged::Failed };
+    };
     let ticket = Ticket::new(request);
     let number = ticket.number();
     validation.state = ValidationState::Away { _ticket: ticket };
