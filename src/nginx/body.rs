@@ -6,6 +6,7 @@ use nginx_sys::{
     ngx_http_read_client_request_body, ngx_http_request_t, ngx_int_t,
 };
 use std::borrow::Cow;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 const DONE: ngx_int_t = NGX_DONE as ngx_int_t;
 
@@ -50,6 +51,19 @@ unsafe extern "C" fn arrived(request: *mut ngx_http_request_t) {
     }
 }
 
+/// How long the body is that has been read.
+pub(super) fn length(request: Request<'_>) -> usize {
+    let mut length = 0;
+    each_buffer(request, |buffer| {
+        length += match buffer.in_file() {
+            0 => in_memory(buffer).len(),
+            _ => usize::try_from(buffer.file_last - buffer.file_pos).unwrap_or(0),
+        };
+        Some(())
+    });
+    length
+}
+
 /// The body that has been read, in one piece; `None` when the request has none, or its file cannot be read.
 pub(super) fn bytes(request: Request<'_>) -> Option<Cow<'_, [u8]>> {
     // SAFETY: the request is live; its body's chain is ended by null.
@@ -60,22 +74,75 @@ pub(super) fn bytes(request: Request<'_>) -> Option<Cow<'_, [u8]>> {
         if first.next.is_null() && buffer.in_file() == 0 {
             return Some(Cow::Borrowed(in_memory(buffer))).filter(|bytes| !bytes.is_empty());
         }
-        let mut whole = Vec::new();
-        let mut link = body.bufs;
-        while let Some(current) = link.as_ref() {
-            let buffer = &*current.buf;
-            if buffer.in_file() != 0 {
-                read_file(buffer, &mut whole)?;
-            } else {
-                whole.extend_from_slice(in_memory(buffer));
-            }
-            link = current.next;
+    }
+    detach(request)?.read().filter(|whole| !whole.is_empty()).map(Cow::Owned)
+}
+
+/// A body that is read without its request, on whatever thread.
+pub(super) struct Detached {
+    pieces: Vec<Piece>,
+}
+
+enum Piece {
+    Memory(Vec<u8>),
+    File { file: OwnedFd, from: i64, to: i64 },
+}
+
+/// The body that has been read, for somebody who may outlive the request; what is in its file stays there. `None` when the
+/// process has too many files open.
+pub(super) fn detach(request: Request<'_>) -> Option<Detached> {
+    let mut pieces = Vec::new();
+    each_buffer(request, |buffer| {
+        if buffer.in_file() == 0 {
+            pieces.push(Piece::Memory(in_memory(buffer).to_vec()));
+            return Some(());
         }
-        (!whole.is_empty()).then_some(Cow::Owned(whole))
+        // SAFETY: the file is open while its buffer is; the duplicate is ours.
+        let file = unsafe {
+            let duplicate = libc::fcntl((*buffer.file).fd, libc::F_DUPFD_CLOEXEC, 0);
+            if duplicate < 0 {
+                return None;
+            }
+            OwnedFd::from_raw_fd(duplicate)
+        };
+        pieces.push(Piece::File { file, from: buffer.file_pos, to: buffer.file_last });
+        Some(())
+    })?;
+    Some(Detached { pieces })
+}
+
+impl Detached {
+    /// All of it in one piece; `None` when its file cannot be read.
+    pub(super) fn read(self) -> Option<Vec<u8>> {
+        let mut whole = Vec::new();
+        for piece in self.pieces {
+            match piece {
+                Piece::Memory(bytes) => whole.extend_from_slice(&bytes),
+                Piece::File { file, from, to } => read_file(&file, from, to, &mut whole)?,
+            }
+        }
+        Some(whole)
     }
 }
 
-unsafe fn in_memory<'a>(buffer: &nginx_sys::ngx_buf_t) -> &'a [u8] {
+/// Looks at the buffers of the body that has been read, until one look is `None`.
+fn each_buffer(
+    request: Request<'_>,
+    mut look: impl FnMut(&nginx_sys::ngx_buf_t) -> Option<()>,
+) -> Option<()> {
+    // SAFETY: the request is live; its body's chain is ended by null.
+    unsafe {
+        let body = (*request.raw().as_ptr()).request_body.as_ref();
+        let mut link = body.map_or(std::ptr::null_mut(), |body| body.bufs);
+        while let Some(current) = link.as_ref() {
+            look(&*current.buf)?;
+            link = current.next;
+        }
+    }
+    Some(())
+}
+
+fn in_memory(buffer: &nginx_sys::ngx_buf_t) -> &[u8] {
     if buffer.pos.is_null() {
         return &[];
     }
@@ -87,16 +154,16 @@ unsafe fn in_memory<'a>(buffer: &nginx_sys::ngx_buf_t) -> &'a [u8] {
 }
 
 /// A body over `client_body_buffer_size` lies in nginx's temporary file, fresh in the page cache.
-unsafe fn read_file(buffer: &nginx_sys::ngx_buf_t, whole: &mut Vec<u8>) -> Option<()> {
-    let mut offset = buffer.file_pos;
-    let missing = usize::try_from(buffer.file_last - offset).ok()?;
+fn read_file(file: &OwnedFd, from: i64, to: i64, whole: &mut Vec<u8>) -> Option<()> {
+    let missing = usize::try_from(to - from).ok()?;
     let start = whole.len();
     whole.resize(start + missing, 0);
     let mut rest = whole.get_mut(start..)?;
+    let mut offset = from;
     while !rest.is_empty() {
-        // SAFETY: the file is open while its buffer is; the rest is writable.
+        // SAFETY: the file is open; the rest is writable.
         let read =
-            unsafe { libc::pread((*buffer.file).fd, rest.as_mut_ptr().cast(), rest.len(), offset) };
+            unsafe { libc::pread(file.as_raw_fd(), rest.as_mut_ptr().cast(), rest.len(), offset) };
         let read = usize::try_from(read).ok().filter(|read| *read > 0)?;
         offset += read as i64;
         rest = rest.get_mut(read..)?;

@@ -67,17 +67,24 @@ pub(super) fn body(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
 }
 
 fn check(request: Request<'_>, validation: &mut Validation) -> Judged {
+    let heavy = validate::is_heavy(body::length(request));
+    let away = if heavy { body::detach(request) } else { None };
+    if heavy && away.is_none() {
+        return Judged::Failed;
+    }
     let state = std::mem::replace(&mut validation.state, ValidationState::Judged(None));
     let ValidationState::Body(check) = state else { return Judged::Failed };
-    let bytes = body::bytes(request).unwrap_or_default();
-    if !validate::is_heavy(bytes.len()) {
+    let Some(body) = away else {
+        let bytes = body::bytes(request).unwrap_or_default();
         return Judged::Decided(validate::decide_body(&validation.plan, &check, &bytes));
-    }
+    };
     let ticket = Ticket::new(request);
     let number = ticket.number();
     validation.state = ValidationState::Away { _ticket: ticket };
-    let (plan, bytes) = (Arc::clone(&validation.plan), bytes.into_owned());
+    let plan = Arc::clone(&validation.plan);
     worker::offload(move || {
+        // Read here, so that bodies that wait for their turn lie in their files and not in memory.
+        let bytes = body.read().unwrap_or_default();
         let decision = validate::decide_body(&plan, &check, &bytes);
         worker::post(move || {
             suspend::resume(number, |request| {
