@@ -5,10 +5,6 @@
     clippy::print_stderr,
     reason = "tests watch clocks and files, and tell what they have measured"
 )]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test program has the clock, files and environment to itself"
-)]
 
 use std::time::Duration;
 

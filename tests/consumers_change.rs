@@ -7,11 +7,6 @@
     clippy::print_stderr,
     reason = "tests watch clocks and files, and tell what they have measured"
 )]
-#![allow(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "a test program has the clock, files, environment and its output to itself"
-)]
 
 use std::collections::BTreeMap;
 use std::fs::{OpenOptions, Permissions};

@@ -10,7 +10,6 @@
     clippy::print_stderr,
     reason = "tests watch clocks and files, and tell what they have measured"
 )]
-#![allow(clippy::indexing_slicing, reason = "a test may fail by an index")]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};

@@ -10,10 +10,6 @@
     clippy::print_stderr,
     reason = "tests watch clocks and files, and tell what they have measured"
 )]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test program has the clock, files and environment to itself"
-)]
 
 use harness::http::{Request, Response};
 use harness::wait::PATIENCE;

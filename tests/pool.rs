@@ -5,7 +5,6 @@
     clippy::print_stderr,
     reason = "tests watch clocks and files, and tell what they have measured"
 )]
-#![allow(clippy::print_stderr, reason = "a test program has its output to itself")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

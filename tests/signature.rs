@@ -7,7 +7,6 @@
     clippy::print_stderr,
     reason = "tests watch clocks and files, and tell what they have measured"
 )]
-#![allow(clippy::indexing_slicing, reason = "a test may fail by an index")]
 
 use std::io::Write;
 use std::process::{Command, Stdio};
