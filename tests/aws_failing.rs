@@ -26,6 +26,7 @@ harness::scenarios![
     an_endpoint_may_come_back,
     an_endpoint_may_be_killed,
     a_slow_function_times_out_once,
+    an_error_body_names_the_id_that_the_function_was_given,
     a_client_that_goes_away_frees_the_connection,
     expired_credentials_are_renewed_once,
     credentials_that_stay_refused_are_given_up,
@@ -326,6 +327,22 @@ fn a_slow_function_times_out_once(flavour: Flavour) -> Outcome {
     expect(&nginx.get("/")?, 504, "Function timed out")?;
     expect_equal("invocations", invocations(&aws, "late")?, 1)?;
     aws.control("GET", "/functions/late?aborted=1&idle=1", "")?;
+    nginx.stop()
+}
+
+/// nginx makes `$request_id` anew at every look where no configuration names it.
+fn an_error_body_names_the_id_that_the_function_was_given(flavour: Flavour) -> Outcome {
+    let aws = AwsDouble::start()?;
+    let spec = r#"{"payload":{"errorType":"E"},"function_error":"Unhandled"}"#;
+    aws.control("PUT", "/functions/failing", spec)?;
+    let nginx = nginx(flavour, &aws, "location / { lambda_pass failing; }")?.start()?;
+    let response = nginx.get("/")?;
+    expect(&response, 502, "Function failed")?;
+    let told = response.json()?.pointer("/request_id").cloned();
+    let recorded = aws.control("GET", "/invocations?function=failing", "")?.json()?;
+    let given = recorded.pointer("/invocations/0/event/requestContext/requestId").cloned();
+    expect_equal("an id was given", given.is_some(), true)?;
+    expect_equal("request id", told, given)?;
     nginx.stop()
 }
 

@@ -5,8 +5,9 @@ use super::guard::{guard, guard_request};
 use super::memory;
 use crate::consumers::Consumer;
 use nginx_sys::{
-    NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_add_variable, ngx_http_request_t, ngx_http_variable_t,
-    ngx_http_variable_value_t, ngx_int_t, ngx_variable_value_t,
+    NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_add_variable, ngx_http_get_variable_index,
+    ngx_http_request_t, ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t,
+    ngx_variable_value_t,
 };
 use std::borrow::Cow;
 
@@ -69,7 +70,13 @@ pub(super) unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
             variable.get_handler = Some(get);
             variable.data = index;
         }
-        NGX_OK as ngx_int_t
+        // nginx makes a new id at every look, unless the variable has an index.
+        let mut request_id = memory::static_str("request_id");
+        // SAFETY: nginx's cf; the name is static.
+        match unsafe { ngx_http_get_variable_index(cf, &mut request_id) } {
+            index if index == NGX_ERROR as ngx_int_t => index,
+            _ => NGX_OK as ngx_int_t,
+        }
     })
 }
 
