@@ -222,6 +222,7 @@ qr/\[emerg\] .* unknown directive "retrun" in .*\/conf\/nginx.conf:\d+/
 qr/\[alert\] .* setrlimit\(RLIMIT_NOFILE, 2000000000\) failed/
 
 === AWS is doubled
+--- isolated
 --- control
 PUT /functions/harness-told {"status": 429}
 --- config

@@ -184,6 +184,7 @@ function=throttled, error=throttled
 function=error-unhandled, error=ZeroDivisionError
 
 === a request that is too large never reaches the function
+--- isolated
 --- http_config
     aws_region us-east-1;
     lambda_endpoint http://$LAMBDA_HTTP;
@@ -352,6 +353,7 @@ Retry-After: 1
 /message = "Function credentials are not available yet"
 
 === what a subrequest comes to is not the request's
+--- isolated
 --- http_config
     aws_region us-east-1;
     lambda_endpoint http://$LAMBDA_HTTP;
@@ -395,6 +397,7 @@ AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
 hello
 
 === throttles are retried where the operator says so
+--- isolated
 --- http_config
     aws_region us-east-1;
     lambda_endpoint http://$LAMBDA_HTTP;
@@ -498,6 +501,7 @@ AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
 ["GET /?name=echo", {"control": "GET /invocations?n=1", "response_json": "/invocations/0/target ~ /echo/invocations.Qualifier=%24LATEST"}]
 
 === an answer that is no HTTP is asked for again only where functions may run twice
+--- isolated
 --- http_config
     aws_region us-east-1;
     lambda_endpoint http://$LAMBDA_HTTP;
