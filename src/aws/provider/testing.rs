@@ -36,8 +36,9 @@ impl Server {
         let kept = Arc::clone(&asked);
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let Some(request) = read(stream.unwrap(), &answer) else { return };
-                kept.lock().unwrap().push(request);
+                if !serve(stream.unwrap(), &answer, &kept) {
+                    return;
+                }
             }
         });
         Self { address, asked, thread: Some(thread) }
@@ -47,7 +48,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// The requests so far; each was answered before the next was read.
+    /// The requests so far; each is kept before it is answered.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
@@ -73,11 +74,16 @@ impl Drop for Server {
     }
 }
 
-fn read(stream: TcpStream, answer: &impl Fn(&Asked) -> (u16, String)) -> Option<Asked> {
+/// Answers one request; false for a connection without one.
+fn serve(
+    stream: TcpStream,
+    answer: &impl Fn(&Asked) -> (u16, String),
+    kept: &Mutex<Vec<Asked>>,
+) -> bool {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     if reader.read_line(&mut line).unwrap() == 0 {
-        return None;
+        return false;
     }
     let mut words = line.split_whitespace();
     let (method, path) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
@@ -94,9 +100,10 @@ fn read(stream: TcpStream, answer: &impl Fn(&Asked) -> (u16, String)) -> Option<
     reader.read_exact(&mut body).unwrap();
     request.body = String::from_utf8(body).unwrap();
     let (status, body) = answer(&request);
+    kept.lock().unwrap().push(request);
     let location = if (300..400).contains(&status) { "location: /elsewhere\r\n" } else { "" };
     let head = format!("HTTP/1.1 {status} X\r\n{location}content-length: {}\r\n", body.len());
     let stream = reader.get_mut();
     stream.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes()).unwrap();
-    Some(request)
+    true
 }
