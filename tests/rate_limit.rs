@@ -125,10 +125,12 @@ fn exactly_the_limit_passes_while_nginx_reloads(flavour: Flavour) -> Outcome {
     const CLIENTS: u64 = 4;
     const EACH: u64 = 500;
     let nginx = gateway(flavour, "1m", "1000r/y")?.workers(2).start()?;
-    let answered = AtomicU64::new(0);
+    let (answered, stop) = (AtomicU64::new(0), AtomicU64::new(0));
     let client = || -> Outcome<u64> {
-        let mut passed = 0;
-        for _ in 0..EACH {
+        let (mut passed, mut sent) = (0, 0);
+        // However fast they are answered, requests go on until the last reload is over.
+        while sent < EACH || stop.load(Ordering::Relaxed) == 0 {
+            sent += 1;
             passed += u64::from(nginx.get("/t")?.status == 200);
             answered.fetch_add(1, Ordering::Relaxed);
         }
@@ -136,13 +138,15 @@ fn exactly_the_limit_passes_while_nginx_reloads(flavour: Flavour) -> Outcome {
     };
     let passed: Outcome<u64> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
-        for _ in 0..3 {
+        let reloads = (0..3).try_for_each(|_| -> Outcome {
             let seen = answered.load(Ordering::Relaxed);
             until(PATIENCE, "more answers", || {
                 (answered.load(Ordering::Relaxed) > seen + 50).then_some(())
             })?;
-            nginx.reload()?;
-        }
+            nginx.reload()
+        });
+        stop.store(1, Ordering::Relaxed);
+        reloads?;
         clients.into_iter().map(|client| client.join().map_err(|_| "a client panicked")?).sum()
     });
     expect_exactly(passed.map_err(|error| format!("{error}\n{}", nginx.log_tail()))?)?;
