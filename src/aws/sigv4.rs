@@ -39,7 +39,8 @@ pub struct SignableRequest<'a> {
     pub payload_sha256: &'a [u8; 32],
 }
 
-/// Signs requests to one service in one region. One a worker and endpoint: it keeps its buffers and the derived key.
+/// Signs requests to one service in one region. One a worker and endpoint: it keeps its buffers, the derived key, and what
+/// the last signature has in common with those of like requests in the same second.
 pub struct Signer {
     region: Region,
     service: &'static str,
@@ -49,9 +50,24 @@ pub struct Signer {
     date_time: [u8; DATE_TIME_BYTES],
     /// `20150830/us-east-1/lambda/aws4_request` of the same day
     scope: Vec<u8>,
+    /// Up to the payload's hash.
     canonical_request: Vec<u8>,
+    /// Up to the canonical request's hash.
     string_to_sign: Vec<u8>,
     signed_headers: Vec<u8>,
+    prepared: Option<Prepared>,
+}
+
+/// A signature but for the payload, which is all that requests to one function differ in.
+struct Prepared {
+    /// The second and the [`parts`] that it is for, each behind its length.
+    is_for: Vec<u8>,
+    /// Over `canonical_request`.
+    canonical_request: Sha256,
+    /// By the signing key, over `string_to_sign`.
+    string_to_sign: Hmac<Sha256>,
+    /// The header lines, up to the signature.
+    lines: Vec<u8>,
 }
 
 /// The signing key with what it was derived from; the region and the service are the signer's.
@@ -81,6 +97,7 @@ impl Signer {
             canonical_request: Vec::with_capacity(1024),
             string_to_sign: Vec::with_capacity(192),
             signed_headers: Vec::with_capacity(128),
+            prepared: None,
         }
     }
 
@@ -98,22 +115,52 @@ impl Signer {
         now_unix_s: u64,
         out: &mut Vec<u8>,
     ) {
+        let kept = self.prepared.take();
+        let prepared = match kept {
+            Some(kept) if kept.is_for(credentials, request, now_unix_s) => kept,
+            kept => self.prepare(credentials, request, now_unix_s, kept),
+        };
+        let mut canonical_request = prepared.canonical_request.clone();
+        canonical_request.update(hex(request.payload_sha256));
+        let mut string_to_sign = prepared.string_to_sign.clone();
+        string_to_sign.update(&hex(&canonical_request.finalize().into()));
+        out.extend_from_slice(&prepared.lines);
+        out.extend_from_slice(&hex(&string_to_sign.finalize().into_bytes().into()));
+        out.extend_from_slice(b"\r\n");
+        self.prepared = Some(prepared);
+    }
+
+    /// All that can be done without the payload; `kept` gives its buffers.
+    fn prepare(
+        &mut self,
+        credentials: &Credentials,
+        request: &SignableRequest<'_>,
+        now_unix_s: u64,
+        kept: Option<Prepared>,
+    ) -> Prepared {
         self.tick(now_unix_s);
         self.write_canonical_request(credentials, request);
         self.write_string_to_sign();
         let mut hmac = self.keyed(credentials, now_unix_s / DAY_S);
         hmac.update(&self.string_to_sign);
-        let signature: [u8; 32] = hmac.finalize().into_bytes().into();
 
-        push_all(out, &[b"x-amz-date: ", &self.date_time]);
-        if let Some(token) = &credentials.session_token {
-            push_all(out, &[b"\r\nx-amz-security-token: ", token.as_bytes()]);
+        let (mut is_for, mut lines) =
+            kept.map_or_else(Default::default, |kept| (kept.is_for, kept.lines));
+        is_for.clear();
+        is_for.extend_from_slice(&now_unix_s.to_le_bytes());
+        for part in parts(credentials, request) {
+            push_all(&mut is_for, &[&part.len().to_le_bytes(), part]);
         }
-        push_all(out, &[b"\r\nauthorization: ", ALGORITHM, b" Credential="]);
-        push_all(out, &[credentials.access_key_id.as_bytes(), b"/", &self.scope]);
-        push_all(out, &[b", SignedHeaders=", &self.signed_headers, b", Signature="]);
-        push_hex(&signature, out);
-        out.extend_from_slice(b"\r\n");
+        lines.clear();
+        push_all(&mut lines, &[b"x-amz-date: ", &self.date_time]);
+        if let Some(token) = &credentials.session_token {
+            push_all(&mut lines, &[b"\r\nx-amz-security-token: ", token.as_bytes()]);
+        }
+        push_all(&mut lines, &[b"\r\nauthorization: ", ALGORITHM, b" Credential="]);
+        push_all(&mut lines, &[credentials.access_key_id.as_bytes(), b"/", &self.scope]);
+        push_all(&mut lines, &[b", SignedHeaders=", &self.signed_headers, b", Signature="]);
+        let canonical_request = Sha256::new().chain_update(&self.canonical_request);
+        Prepared { is_for, canonical_request, string_to_sign: hmac, lines }
     }
 
     /// Renews the date texts when the second has changed.
@@ -189,15 +236,47 @@ impl Signer {
             out.push(b'\n');
         }
         push_all(out, &[b"\n", &self.signed_headers, b"\n"]);
-        push_hex(request.payload_sha256, out);
     }
 
     fn write_string_to_sign(&mut self) {
         let out = &mut self.string_to_sign;
         out.clear();
         push_all(out, &[ALGORITHM, b"\n", &self.date_time, b"\n", &self.scope, b"\n"]);
-        push_hex(&Sha256::digest(&self.canonical_request), out);
     }
+}
+
+impl Prepared {
+    fn is_for(
+        &self,
+        credentials: &Credentials,
+        request: &SignableRequest<'_>,
+        now_unix_s: u64,
+    ) -> bool {
+        let Some(rest) = self.is_for.strip_prefix(&now_unix_s.to_le_bytes()) else { return false };
+        let rest = parts(credentials, request).try_fold(rest, |rest, part| {
+            rest.strip_prefix(&part.len().to_le_bytes())?.strip_prefix(part)
+        });
+        rest.is_some_and(<[u8]>::is_empty)
+    }
+}
+
+/// What a signature depends on, but for the time, the payload, and what a signer has for all its life.
+fn parts<'a>(
+    credentials: &'a Credentials,
+    request: &SignableRequest<'a>,
+) -> impl Iterator<Item = &'a [u8]> {
+    let token = credentials.session_token.as_deref();
+    let fixed = [
+        request.canonical_path.as_bytes(),
+        request.host.as_bytes(),
+        request.canonical_query.as_bytes(),
+        request.method,
+        credentials.access_key_id.as_bytes(),
+        credentials.secret_access_key.as_bytes(),
+        token.unwrap_or_default().as_bytes(),
+    ];
+    let headers = request.headers.iter().flat_map(|(name, value)| [name.as_bytes(), value]);
+    fixed.into_iter().chain(headers)
 }
 
 fn push_all(out: &mut Vec<u8>, parts: &[&[u8]]) {
@@ -221,9 +300,21 @@ fn push_folded(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
-    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+/// The digest in lower-case hex digits.
+fn hex(digest: &[u8; 32]) -> [u8; 64] {
+    const DIGITS: [[u8; 2]; 256] = {
+        let (mut digits, mut byte) = ([[0; 2]; 256], 0);
+        while byte < 256 {
+            digits[byte] = [b"0123456789abcdef"[byte >> 4], b"0123456789abcdef"[byte & 15]];
+            byte += 1;
+        }
+        digits
+    };
+    let mut text = [0; 64];
+    for (to, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(digest) {
+        *to = DIGITS.get(usize::from(*byte)).copied().unwrap_or_default();
+    }
+    text
 }
 
 /// `20150830T123600Z`; of the year 9999's end for what is later.

@@ -111,8 +111,11 @@ fn every_stage_is_that_of_awss_vectors() {
         let mut lines = Vec::new();
         signer.sign(&credentials, &signable, VECTOR_TIME_UNIX_S, &mut lines);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        assert_eq!(text(&signer.canonical_request), vector.canonical_request, "{name}");
-        assert_eq!(text(&signer.string_to_sign), vector.string_to_sign, "{name}");
+        let canonical_request = [&*signer.canonical_request, &super::hex(&payload)].concat();
+        assert_eq!(text(&canonical_request), vector.canonical_request, "{name}");
+        let hash = super::hex(&Sha256::digest(&canonical_request).into());
+        let string_to_sign = [&*signer.string_to_sign, &hash].concat();
+        assert_eq!(text(&string_to_sign), vector.string_to_sign, "{name}");
         let lines = text(&lines);
         assert!(lines.ends_with(&format!("Signature={}\r\n", vector.signature)), "{name}");
     }
@@ -177,6 +180,53 @@ fn a_kept_key_is_used_for_its_own_day_and_secret_alone() {
     ] {
         let expected = signed(&mut new_signer(), secret, now_unix_s);
         assert_eq!(signed(&mut kept, secret, now_unix_s), expected, "{secret} {now_unix_s}");
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_signature_serves_like_requests_of_the_same_second_alone() {
+    let request = SignableRequest {
+        method: b"POST",
+        canonical_path: "/path",
+        canonical_query: "a=1",
+        host: "host",
+        headers: &[("content-type", b"text/plain")],
+        payload_sha256: &[1; 32],
+    };
+    let others = [
+        SignableRequest { method: b"PUT", ..request },
+        SignableRequest { canonical_path: "/pat", canonical_query: "ha=1", ..request },
+        SignableRequest { canonical_path: "/other", ..request },
+        SignableRequest { canonical_query: "a=2", ..request },
+        SignableRequest { host: "tsoh", ..request },
+        SignableRequest { headers: &[], ..request },
+        SignableRequest { headers: &[("content-type", b"text/html!")], ..request },
+        SignableRequest { headers: &[("content-typf", b"text/plain")], ..request },
+        SignableRequest { payload_sha256: &[2; 32], ..request },
+    ];
+    let owner = |key, secret, token| Credentials::new(key, secret, token, None).unwrap();
+    let first = owner("AKID", "secret", None);
+    let owners = [
+        owner("AKIE", "secret", None),
+        owner("AKID", "tercet", None),
+        owner("AKID", "secret", Some("token")),
+    ];
+    let new_signer = || Signer::new(Region::parse("us-east-1").unwrap(), "lambda");
+    let signed = |signer: &mut Signer, owner: &Credentials, request, now_unix_s| {
+        let mut lines = Vec::new();
+        signer.sign(owner, request, now_unix_s, &mut lines);
+        lines
+    };
+    let now = VECTOR_TIME_UNIX_S;
+    let first_lines = signed(&mut new_signer(), &first, &request, now);
+    let mut kept = new_signer();
+    let changed = others.iter().map(|other| (&first, other, now));
+    let changed = changed.chain(owners.iter().map(|owner| (owner, &request, now)));
+    for (owner, other, time) in changed.chain([(&first, &request, now + 1)]) {
+        let expected = signed(&mut new_signer(), owner, other, time);
+        assert_ne!(expected, first_lines);
+        assert_eq!(signed(&mut kept, &first, &request, now), first_lines);
+        assert_eq!(signed(&mut kept, owner, other, time), expected, "{other:?}");
     }
 }
 

@@ -150,7 +150,7 @@ fn function_error(answer: &ApiAnswer<'_>) -> ErrorName {
 
 /// The first of the members of a JSON object that is there and is a text.
 pub(crate) fn text_member(json: &[u8], names: &[&str]) -> Option<String> {
-    let object: Json<'_> = serde_json::from_slice(json).ok()?;
+    let object = Json::parse(json).ok()?;
     names.iter().find_map(|name| object.text_member(name)).map(str::to_owned)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Source: RFC 9112 sections 4 to 6.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 const MAX_HEADERS: usize = 128;
@@ -57,9 +58,14 @@ impl ResponseHead {
     /// body whatever it says. Interim responses, Content-Length beside Transfer-Encoding, codings but chunked, and
     /// lengths that are no number or differ are errors: nothing after them could be trusted.
     pub fn parse(bytes: &[u8], is_head_request: bool) -> Result<Option<Self>, InvalidHead> {
-        let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut response = httparse::Response::new(&mut slots);
-        let length = match response.parse(bytes).map_err(|_| InvalidHead)? {
+        let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut []);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut response,
+            bytes,
+            &mut slots,
+        );
+        let length = match parsed.map_err(|_| InvalidHead)? {
             httparse::Status::Complete(length) => length,
             httparse::Status::Partial => return Ok(None),
         };
@@ -68,21 +74,22 @@ impl ResponseHead {
         let (mut content_length, mut is_chunked) = (None, false);
         for header in response.headers.iter() {
             let value = header.value;
-            let name = header.name;
-            if name.eq_ignore_ascii_case("content-length") {
-                let length = parse_length(value).ok_or(InvalidHead)?;
-                if content_length.replace(length).is_some_and(|earlier| earlier != length) {
-                    return Err(InvalidHead);
+            match head.meaning(header.name) {
+                Meaning::None => {}
+                Meaning::Field(field) => *field = range_of(bytes, value),
+                Meaning::Connection => head.read_connection(value),
+                Meaning::ContentLength => {
+                    let length = parse_length(value).ok_or(InvalidHead)?;
+                    if content_length.replace(length).is_some_and(|earlier| earlier != length) {
+                        return Err(InvalidHead);
+                    }
                 }
-            } else if name.eq_ignore_ascii_case("transfer-encoding") {
-                if is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(InvalidHead);
+                Meaning::TransferEncoding => {
+                    if is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                        return Err(InvalidHead);
+                    }
+                    is_chunked = true;
                 }
-                is_chunked = true;
-            } else if name.eq_ignore_ascii_case("connection") {
-                head.read_connection(value);
-            } else if let Some(field) = head.field(name) {
-                *field = range_of(bytes, value);
             }
         }
         head.body = match content_length {
@@ -131,19 +138,35 @@ impl ResponseHead {
         }
     }
 
-    fn field(&mut self, name: &str) -> Option<&mut Option<Range<usize>>> {
-        let fields = [
-            ("content-type", &mut self.content_type),
-            ("date", &mut self.date),
-            ("retry-after", &mut self.retry_after),
-            ("x-amzn-requestid", &mut self.request_id),
-            ("x-amzn-errortype", &mut self.error_type),
-            ("x-amz-function-error", &mut self.function_error),
-            ("x-amz-executed-version", &mut self.executed_version),
-            ("x-amz-log-result", &mut self.log_result),
-        ];
-        fields.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, f)| f)
+    /// Told by the length first, which is another one for nearly every name.
+    fn meaning(&mut self, name: &str) -> Meaning<'_> {
+        let (known, meaning) = match name.len() {
+            4 => ("date", Meaning::Field(&mut self.date)),
+            10 => ("connection", Meaning::Connection),
+            11 => ("retry-after", Meaning::Field(&mut self.retry_after)),
+            12 => ("content-type", Meaning::Field(&mut self.content_type)),
+            14 => ("content-length", Meaning::ContentLength),
+            16 => match name.as_bytes().last() {
+                Some(b'd' | b'D') => ("x-amzn-requestid", Meaning::Field(&mut self.request_id)),
+                Some(b'e' | b'E') => ("x-amzn-errortype", Meaning::Field(&mut self.error_type)),
+                _ => ("x-amz-log-result", Meaning::Field(&mut self.log_result)),
+            },
+            17 => ("transfer-encoding", Meaning::TransferEncoding),
+            20 => ("x-amz-function-error", Meaning::Field(&mut self.function_error)),
+            22 => ("x-amz-executed-version", Meaning::Field(&mut self.executed_version)),
+            _ => return Meaning::None,
+        };
+        if name.eq_ignore_ascii_case(known) { meaning } else { Meaning::None }
     }
+}
+
+/// What a header line is for.
+enum Meaning<'a> {
+    None,
+    ContentLength,
+    TransferEncoding,
+    Connection,
+    Field(&'a mut Option<Range<usize>>),
 }
 
 /// Where `part`, a slice of `whole`, stands in it.

@@ -1,7 +1,6 @@
 //! The head of an invocation, up to where the signer goes on.
 
-use std::io::Write as _;
-
+use super::event::Decimal;
 use super::function::Invocation;
 
 /// What the head of an invocation is made of.
@@ -49,7 +48,7 @@ impl<'a> InvokeHead<'a> {
         for (name, value) in self.signed_headers() {
             push_line(out, name, value.as_bytes());
         }
-        let _ = write!(out, "content-length: {}\r\n", self.content_length);
+        push_line(out, "content-length", Decimal::new(self.content_length as u64).as_bytes());
         if !self.trace_id.is_empty() {
             push_line(out, "x-amzn-trace-id", self.trace_id);
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::lambda::event::headers::{EventHeaders, body_form, is_text_type};
-use crate::lambda::event::json::JsonText;
+use crate::lambda::event::json::{JsonText, Text};
 use crate::lambda::event::query::{printable, undecoded};
 use crate::lambda::event::{EventFacts, write_array, write_body, write_map};
 use crate::request::RequestHead;
@@ -23,7 +23,9 @@ pub(crate) fn write(
     headers: &EventHeaders<'_>,
     maps: Maps,
 ) {
-    let text = |json: &mut JsonText<'_>, value: &[u8]| json.header(value);
+    fn text(json: &mut JsonText<'_>, value: Text<'_>) {
+        json.header(value);
+    }
     json.raw("{\"requestContext\":{\"elb\":{\"targetGroupArn\":\"");
     // Adapters tell this event by the key; there is no target group whose name could stand here.
     json.raw("arn:aws:elasticloadbalancing:::targetgroup/apigate\"}},\"httpMethod\":");

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::lambda::event::EventFacts;
 use crate::lambda::event::json::Decimal;
 use crate::lambda::event::multimap::MultiMap;
-use crate::lambda::event::{EventFacts, trace};
 use crate::request::RequestHead;
 
 /// What is made up for a request's headers; kept apart, because the header table borrows from it.
@@ -13,7 +13,6 @@ pub(crate) struct Made {
     content_length: Option<Decimal>,
     port: Decimal,
     cookie: Option<Vec<u8>>,
-    new_trace: Option<[u8; trace::MADE_BYTES]>,
     /// The names that `Connection` makes hop-by-hop.
     dropped: Vec<Vec<u8>>,
 }
@@ -32,23 +31,18 @@ impl Made {
             content_length: facts.body.map(|body| Decimal::new(body.len() as u64)),
             port: Decimal::new(facts.forwarded.port.into()),
             cookie: None,
-            new_trace: None,
             dropped: Vec::new(),
         };
-        let (mut first_cookie, mut has_trace) = (None, false);
+        let mut first_cookie = None;
         for header in head.headers() {
             match header.lowercase_name {
                 b"connection" => made.drop_named_by(header.value),
-                b"x-amzn-trace-id" => has_trace |= trace::is_well_formed(header.value),
                 b"cookie" => match first_cookie {
                     None => first_cookie = Some(header.value),
                     Some(first) => made.join_cookie(first, header.value),
                 },
                 _ => {}
             }
-        }
-        if !has_trace {
-            made.new_trace = Some(trace::made_from(facts.request_id, facts.time_ms / 1_000));
         }
         made
     }
@@ -80,8 +74,8 @@ impl Made {
 impl<'a> EventHeaders<'a> {
     /// The client's headers without hop-by-hop ones, and ours in place of those that only a gateway may set.
     pub(crate) fn new<H: RequestHead>(head: &'a H, facts: &EventFacts<'a>, made: &'a Made) -> Self {
-        let mut lines = MultiMap::with_capacity(32);
-        let (mut user_agent, mut cookie, mut trace_id) = (None, None, None);
+        let mut lines = MultiMap::default();
+        let (mut user_agent, mut cookie) = (None, None);
         if !facts.host.is_empty() {
             lines.push(b"host", facts.host);
         }
@@ -89,12 +83,6 @@ impl<'a> EventHeaders<'a> {
             let (name, value) = (header.lowercase_name, header.value);
             match name {
                 _ if is_replaced(name) || made.is_dropped(name) => continue,
-                b"x-amzn-trace-id" => {
-                    if trace_id.is_none() && trace::is_well_formed(value) {
-                        trace_id = Some(value);
-                    }
-                    continue;
-                }
                 b"cookie" => {
                     if cookie.is_none() {
                         cookie = Some(made.cookie.as_deref().unwrap_or(value));
@@ -115,8 +103,7 @@ impl<'a> EventHeaders<'a> {
         if !facts.forwarded.host.is_empty() {
             lines.push(b"x-forwarded-host", facts.forwarded.host);
         }
-        let new_trace = made.new_trace.as_ref().map(<[u8; trace::MADE_BYTES]>::as_slice);
-        lines.push(b"x-amzn-trace-id", trace_id.or(new_trace).unwrap_or_default());
+        lines.push(b"x-amzn-trace-id", facts.trace_id);
         Self { lines, user_agent, cookie }
     }
 
@@ -144,7 +131,11 @@ fn is_replaced(name: &[u8]) -> bool {
         Some(b'u') => name == b"upgrade",
         Some(b'x') => matches!(
             name,
-            b"x-forwarded-for" | b"x-forwarded-proto" | b"x-forwarded-port" | b"x-forwarded-host"
+            b"x-amzn-trace-id"
+                | b"x-forwarded-for"
+                | b"x-forwarded-proto"
+                | b"x-forwarded-port"
+                | b"x-forwarded-host"
         ),
         _ => false,
     }

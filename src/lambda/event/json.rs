@@ -5,8 +5,7 @@ use std::io::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-const ONES: u64 = 0x0101_0101_0101_0101;
+use crate::lambda::scan::{find_escape, is_plain};
 
 /// A JSON document under construction at the end of a buffer.
 ///
@@ -44,40 +43,41 @@ impl<'o> JsonText<'o> {
     /// A string from a header's bytes: UTF-8 where they are, else one character a byte.
     ///
     /// Source: PEP 3333, which hands header bytes to applications as Latin-1.
-    pub(crate) fn header(&mut self, value: &[u8]) {
+    pub(crate) fn header<'t>(&mut self, value: impl Into<Text<'t>>) {
+        let value = value.into();
         if self.plain(value) {
             return;
         }
         self.out.push(b'"');
-        if std::str::from_utf8(value).is_ok() {
-            push_escaped(self.out, value);
+        if std::str::from_utf8(value.bytes).is_ok() {
+            push_escaped(self.out, value.bytes);
         } else {
-            let latin1: String = value.iter().copied().map(char::from).collect();
+            let latin1: String = value.bytes.iter().copied().map(char::from).collect();
             push_escaped(self.out, latin1.as_bytes());
         }
         self.out.push(b'"');
     }
 
     /// A string from decoded bytes; what is not UTF-8 becomes U+FFFD, as Werkzeug reads arguments.
-    pub(crate) fn decoded(&mut self, value: &[u8]) {
+    pub(crate) fn decoded<'t>(&mut self, value: impl Into<Text<'t>>) {
+        let value = value.into();
         if self.plain(value) {
             return;
         }
         self.out.push(b'"');
-        push_escaped(self.out, String::from_utf8_lossy(value).as_bytes());
+        push_escaped(self.out, String::from_utf8_lossy(value.bytes).as_bytes());
         self.out.push(b'"');
     }
 
     /// Writes the string if it is ASCII that needs no escape, as nearly all values are; false if it is not.
-    fn plain(&mut self, value: &[u8]) -> bool {
-        if find(value, HIGH_BITS).is_some() {
-            return false;
+    fn plain(&mut self, value: Text<'_>) -> bool {
+        if value.is_plain {
+            self.out.reserve(value.bytes.len() + 2);
+            self.out.push(b'"');
+            self.out.extend_from_slice(value.bytes);
+            self.out.push(b'"');
         }
-        self.out.reserve(value.len() + 2);
-        self.out.push(b'"');
-        self.out.extend_from_slice(value);
-        self.out.push(b'"');
-        true
+        value.is_plain
     }
 
     /// A string of base64.
@@ -92,9 +92,23 @@ impl<'o> JsonText<'o> {
     }
 }
 
+/// Bytes on their way into a string, looked at once however often they are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// True for ASCII that needs no escape.
+    is_plain: bool,
+}
+
+impl<'a> From<&'a [u8]> for Text<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self { bytes, is_plain: is_plain(bytes) }
+    }
+}
+
 /// Appends UTF-8 bytes with `"`, `\` and control characters escaped.
 fn push_escaped(out: &mut Vec<u8>, mut bytes: &[u8]) {
-    while let Some(position) = find(bytes, 0) {
+    while let Some(position) = find_escape(bytes) {
         let (clean, rest) = bytes.split_at(position);
         out.extend_from_slice(clean);
         let Some((special, rest)) = rest.split_first() else { return };
@@ -111,41 +125,6 @@ fn push_escaped(out: &mut Vec<u8>, mut bytes: &[u8]) {
         bytes = rest;
     }
     out.extend_from_slice(bytes);
-}
-
-/// The position of the first byte that JSON wants escaped, eight bytes at a time.
-///
-/// With [`HIGH_BITS`] as `also` bytes beyond ASCII are found too, with 0 they are not.
-fn find(bytes: &[u8], also: u64) -> Option<usize> {
-    let found = |word: [u8; 8]| {
-        let word = u64::from_le_bytes(word);
-        // A borrow marks false positives above a true one only, so the lowest mark is right.
-        let marks = special_bytes(word) | word & also;
-        (marks != 0).then(|| (marks.trailing_zeros() / 8) as usize)
-    };
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (number, word) in words.iter().enumerate() {
-        if let Some(position) = found(*word) {
-            return Some(number * 8 + position);
-        }
-    }
-    if tail.is_empty() {
-        return None;
-    }
-    // Spaces fill the last word up; they are never found.
-    let mut last = [b' '; 8];
-    last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-    found(last).map(|position| words.len() * 8 + position)
-}
-
-/// The high bit of each byte that is below 0x20, a quote or a backslash.
-fn special_bytes(word: u64) -> u64 {
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let below_space = word.wrapping_sub(ONES * 0x20) & !word;
-    let is_quote = quote.wrapping_sub(ONES) & !quote;
-    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
-    (below_space | is_quote | is_backslash) & HIGH_BITS
 }
 
 /// A number in decimal digits, without an allocation.
@@ -201,9 +180,9 @@ mod tests {
 
     #[test]
     fn header_bytes_that_are_no_utf8_are_latin1_and_arguments_get_replacement_characters() {
-        assert_eq!(written(|json| json.header(b"caf\xe9")), "\"café\"");
+        assert_eq!(written(|json| json.header(&b"caf\xe9"[..])), "\"café\"");
         assert_eq!(written(|json| json.header("café".as_bytes())), "\"café\"");
-        assert_eq!(written(|json| json.decoded(b"caf\xe9")), "\"caf\u{fffd}\"");
+        assert_eq!(written(|json| json.decoded(&b"caf\xe9"[..])), "\"caf\u{fffd}\"");
     }
 
     #[test]
@@ -233,7 +212,7 @@ mod tests {
 
         #[test]
         fn any_bytes_make_a_valid_string(bytes in any::<Vec<u8>>()) {
-            for json in [written(|json| json.header(&bytes)), written(|json| json.decoded(&bytes))] {
+            for json in [written(|json| json.header(&*bytes)), written(|json| json.decoded(&*bytes))] {
                 serde_json::from_str::<String>(&json).unwrap();
             }
         }

@@ -5,7 +5,7 @@
 use serde::de::IgnoredAny;
 
 use crate::lambda::event::headers::{BodyForm, EventHeaders, body_form, is_text_type, media_type};
-use crate::lambda::event::json::JsonText;
+use crate::lambda::event::json::{JsonText, Text};
 use crate::lambda::event::multimap::{MultiMap, Values};
 use crate::lambda::event::query::{Decoded, printable};
 use crate::lambda::event::{EventFacts, write_array, write_map};
@@ -28,12 +28,14 @@ pub(crate) fn write(
     if query.is_empty() {
         json.header(facts.path);
     } else {
-        json.header(&[facts.path, b"?", &query].concat());
+        json.header(&*[facts.path, b"?", &query].concat());
     }
     json.raw(",\"request_uri_args\":");
     write_arguments(json, &Decoded::from_query(head.query()).map(&VALUELESS));
     json.raw(",\"request_headers\":");
-    let text = |json: &mut JsonText<'_>, value: &[u8]| json.header(value);
+    fn text(json: &mut JsonText<'_>, value: Text<'_>) {
+        json.header(value);
+    }
     write_map(json, &headers.lines, text, |json, values| {
         if values.is_single() {
             json.header(values.last_value());
@@ -77,10 +79,13 @@ fn write_body(json: &mut JsonText<'_>, head: &impl RequestHead, facts: &EventFac
 }
 
 fn write_arguments(json: &mut JsonText<'_>, arguments: &MultiMap<'_>) {
-    let name = |json: &mut JsonText<'_>, name: &[u8]| json.decoded(name);
-    let value = |json: &mut JsonText<'_>, value: &[u8]| {
-        if std::ptr::eq(value, &VALUELESS[..]) { json.raw("true") } else { json.decoded(value) }
-    };
+    fn name(json: &mut JsonText<'_>, name: Text<'_>) {
+        json.decoded(name);
+    }
+    fn value(json: &mut JsonText<'_>, value: Text<'_>) {
+        let is_missing = std::ptr::eq(value.bytes, &VALUELESS[..]);
+        if is_missing { json.raw("true") } else { json.decoded(value) }
+    }
     write_map(json, arguments, name, |json, values: Values<'_, '_>| {
         if values.is_single() {
             value(json, values.last_value());

@@ -26,7 +26,8 @@ pub use url::{canonical_path, canonical_query, encode_query, write_url_head};
 
 use crate::request::RequestHead;
 use headers::{BodyForm, EventHeaders, Made};
-use json::JsonText;
+pub(super) use json::Decimal;
+use json::{JsonText, Text};
 use multimap::{MultiMap, Values};
 
 /// `payload=`: the form of the event and of its reply.
@@ -77,6 +78,8 @@ pub struct EventFacts<'a> {
     pub forwarded: Forwarded<'a>,
     /// nginx's `$request_id`.
     pub request_id: &'a [u8],
+    /// The trace that the request belongs to: [`trace_id`].
+    pub trace_id: &'a [u8],
     /// The request's time in milliseconds since 1970.
     pub time_ms: u64,
     /// `lambda_stage`.
@@ -109,6 +112,9 @@ impl<'a> EventFacts<'a> {
         self.domain().split(|byte| *byte == b'.').next().unwrap_or_default()
     }
 }
+
+/// An `X-Amzn-Trace-Id`; one that is made here needs no allocation.
+pub type TraceId = smallvec::SmallVec<[u8; trace::MADE_BYTES]>;
 
 /// The event is longer than `lambda_max_request`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,21 +158,23 @@ pub fn write_event(
     Ok(())
 }
 
-/// The trace that [`write_event`] puts into the event, for the API's own header: X-Ray then sees one trace.
-pub fn trace_id(head: &impl RequestHead, request_id: &[u8], time_ms: u64) -> Vec<u8> {
-    let sent = head.headers().find_map(|line| {
-        let is_kept =
-            line.lowercase_name == b"x-amzn-trace-id" && trace::is_well_formed(line.value);
-        is_kept.then(|| line.value.to_vec())
+/// The trace that a request belongs to: the client's, where it names one, else a new one. The event has it and so has the
+/// API's own header: X-Ray then sees one trace.
+pub fn trace_id(head: &impl RequestHead, request_id: &[u8], time_ms: u64) -> TraceId {
+    let sent = head.headers().find(|line| {
+        line.lowercase_name == b"x-amzn-trace-id" && trace::is_well_formed(line.value)
     });
-    sent.unwrap_or_else(|| trace::made_from(request_id, time_ms / 1_000).to_vec())
+    match sent {
+        Some(line) => TraceId::from_slice(line.value),
+        None => TraceId::from(trace::made_from(request_id, time_ms / 1_000)),
+    }
 }
 
 /// Writes an object of one member a name; `write_value` writes the member's value.
 fn write_map<'a>(
     json: &mut JsonText<'_>,
     map: &MultiMap<'a>,
-    write_name: impl Fn(&mut JsonText<'_>, &[u8]),
+    write_name: impl Fn(&mut JsonText<'_>, Text<'a>),
     write_value: impl Fn(&mut JsonText<'_>, Values<'_, 'a>),
 ) {
     let mut separator = "{";
@@ -183,8 +191,8 @@ fn write_map<'a>(
 /// Writes an array of strings.
 fn write_array<'v>(
     json: &mut JsonText<'_>,
-    values: impl Iterator<Item = &'v [u8]>,
-    write: impl Fn(&mut JsonText<'_>, &[u8]),
+    values: impl Iterator<Item = Text<'v>>,
+    write: impl Fn(&mut JsonText<'_>, Text<'v>),
 ) {
     let mut separator = "[";
     for value in values {
@@ -217,7 +225,7 @@ fn write_path_parameters(json: &mut JsonText<'_>, facts: &EventFacts<'_>, absent
         json.raw(separator);
         json.text(name);
         json.raw(":");
-        json.decoded(value);
+        json.decoded(&**value);
         separator = ",";
     }
     json.raw(if separator == "{" { absent } else { "}" });

@@ -1,18 +1,23 @@
 //! Names that may come more than once: header lines and query arguments.
 
+use smallvec::SmallVec;
+
+use crate::lambda::event::json::Text;
+
 /// Entries in the order received, those of one name linked to each other.
 ///
 /// Shape: names and values are borrowed. Linking is quadratic for a few entries and sorts beyond that, so that a
 /// client that sends thousands buys no more than a sort.
 #[derive(Debug, Default)]
 pub(crate) struct MultiMap<'a> {
-    entries: Vec<Entry<'a>>,
+    /// As many without an allocation as most requests have.
+    entries: SmallVec<[Entry<'a>; 20]>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry<'a> {
-    name: &'a [u8],
-    value: &'a [u8],
+    name: Text<'a>,
+    value: Text<'a>,
     /// The next entry of the same name.
     next: u32,
     /// Where the last entry of the name is; [`NOT_FIRST`] in all but the first.
@@ -25,10 +30,11 @@ const FEW: usize = 32;
 
 impl<'a> MultiMap<'a> {
     pub(crate) fn with_capacity(entries: usize) -> Self {
-        Self { entries: Vec::with_capacity(entries) }
+        Self { entries: SmallVec::with_capacity(entries) }
     }
 
     pub(crate) fn push(&mut self, name: &'a [u8], value: &'a [u8]) {
+        let (name, value) = (name.into(), value.into());
         self.entries.push(Entry { name, value, next: NONE, last: NOT_FIRST });
     }
 
@@ -46,9 +52,7 @@ impl<'a> MultiMap<'a> {
             let (before, rest) = self.entries.split_at_mut(position);
             let Some(entry) = rest.first_mut() else { return };
             let same = before.iter_mut().find(|earlier| {
-                earlier.last != NOT_FIRST
-                    && earlier.name.len() == entry.name.len()
-                    && earlier.name == entry.name
+                earlier.last != NOT_FIRST && earlier.name.bytes == entry.name.bytes
             });
             let number = position as u32;
             let Some(first) = same else {
@@ -63,8 +67,12 @@ impl<'a> MultiMap<'a> {
     }
 
     fn link_many(&mut self) {
-        let mut order: Vec<(&[u8], u32)> =
-            self.entries.iter().zip(0_u32..).map(|(entry, number)| (entry.name, number)).collect();
+        let mut order: Vec<(&[u8], u32)> = self
+            .entries
+            .iter()
+            .zip(0_u32..)
+            .map(|(entry, number)| (entry.name.bytes, number))
+            .collect();
         order.sort_unstable();
         for same in order.chunk_by(|(a, _), (b, _)| a == b) {
             for pair in same.windows(2) {
@@ -84,7 +92,7 @@ impl<'a> MultiMap<'a> {
     }
 
     /// Each name once, in the order of first appearance, with its values.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (&'a [u8], Values<'_, 'a>)> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = (Text<'a>, Values<'_, 'a>)> {
         self.entries.iter().filter(|entry| entry.last != NOT_FIRST).map(|entry| {
             (entry.name, Values { entries: &self.entries, next: Some(entry), last: entry.last })
         })
@@ -101,8 +109,9 @@ pub(crate) struct Values<'m, 'a> {
 
 impl<'a> Values<'_, 'a> {
     /// The value that single-value maps keep.
-    pub(crate) fn last_value(&self) -> &'a [u8] {
-        self.entries.get(self.last as usize).map(|entry| entry.value).unwrap_or_default()
+    pub(crate) fn last_value(&self) -> Text<'a> {
+        let last = self.entries.get(self.last as usize);
+        last.map_or_else(|| b"".as_slice().into(), |entry| entry.value)
     }
 
     /// True when the name came once.
@@ -112,7 +121,7 @@ impl<'a> Values<'_, 'a> {
 }
 
 impl<'a> Iterator for Values<'_, 'a> {
-    type Item = &'a [u8];
+    type Item = Text<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let entry = self.next?;
@@ -126,7 +135,7 @@ mod tests {
     use super::*;
 
     fn grouped(pairs: &[(&str, &str)]) -> Vec<(String, Vec<String>, String)> {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let text = |text: Text<'_>| String::from_utf8(text.bytes.to_vec()).unwrap();
         let mut map = MultiMap::with_capacity(pairs.len());
         pairs.iter().for_each(|(name, value)| map.push(name.as_bytes(), value.as_bytes()));
         map.link();

@@ -11,7 +11,10 @@ use crate::lambda::percent;
 /// different resources, and the function must get the one that the policies judged. Bytes that may not stand in a URI
 /// are encoded in either case.
 pub fn event_path<'a>(raw: &'a [u8], normalised: &[u8]) -> Cow<'a, [u8]> {
-    let is_same = percent::decoded(raw).eq(normalised.iter().copied());
+    let is_same = match raw.contains(&b'%') {
+        false => raw == normalised,
+        true => percent::decoded(raw).eq(normalised.iter().copied()),
+    };
     if is_same && raw.iter().all(u8::is_ascii_graphic) {
         return Cow::Borrowed(raw);
     }

@@ -15,6 +15,7 @@ fn facts<'a>() -> EventFacts<'a> {
         client_address: b"203.0.113.7",
         forwarded: Forwarded { proto: "https", port: 8443, host: b"api.example.com:8443" },
         request_id: b"0123456789abcdef0123456789abcdef",
+        trace_id: TRACE.as_bytes(),
         time_ms: 1_428_582_896_123,
         stage: None,
         route: None,
@@ -358,7 +359,18 @@ fn cookie_lines_are_one_list() {
 fn a_well_formed_trace_is_kept() {
     let trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1";
     let head = Written::new("GET", "", &[("X-Amzn-Trace-Id", trace)]);
-    assert_eq!(event(Payload::V1, &head, &facts())["headers"]["x-amzn-trace-id"], trace);
+    assert_eq!(&*trace_id(&head, b"", 0), trace.as_bytes());
+    let facts = EventFacts { trace_id: trace.as_bytes(), ..facts() };
+    assert_eq!(event(Payload::V1, &head, &facts)["headers"]["x-amzn-trace-id"], trace);
+}
+
+#[test]
+fn a_trace_is_made_where_none_is_well_formed() {
+    let id = b"0123456789abcdef0123456789abcdef";
+    for headers in [&[][..], &[("X-Amzn-Trace-Id", "nonsense")]] {
+        let head = Written::new("GET", "", headers);
+        assert_eq!(&*trace_id(&head, id, 1_428_582_896_123), TRACE.as_bytes());
+    }
 }
 
 #[test]

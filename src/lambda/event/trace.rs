@@ -36,8 +36,13 @@ pub(crate) fn made_from(request_id: &[u8], time_s: u64) -> [u8; MADE_BYTES] {
         let value = (time_s >> (28 - 4 * nibble) & 15) as u32;
         *to = char::from_digit(value, 16).map_or(b'0', |digit| digit as u8);
     }
-    let digits = request_id.iter().filter(|byte| byte.is_ascii_hexdigit());
-    id.iter_mut().zip(digits).for_each(|(to, digit)| *to = *digit);
+    match request_id.first_chunk::<24>() {
+        Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => id.copy_from_slice(digits),
+        _ => {
+            let digits = request_id.iter().filter(|byte| byte.is_ascii_hexdigit());
+            id.iter_mut().zip(digits).for_each(|(to, digit)| *to = *digit);
+        }
+    }
     made
 }
 

@@ -2,7 +2,7 @@
 
 use crate::lambda::event::clock::common_log_time;
 use crate::lambda::event::headers::{EventHeaders, body_form, is_text_type};
-use crate::lambda::event::json::JsonText;
+use crate::lambda::event::json::{JsonText, Text};
 use crate::lambda::event::query::Decoded;
 use crate::lambda::event::{EventFacts, write_array, write_body, write_map, write_path_parameters};
 use crate::request::RequestHead;
@@ -21,7 +21,9 @@ pub(crate) fn write(
     json.raw(",\"httpMethod\":");
     json.header(head.method());
     json.raw(",\"headers\":");
-    let single = |json: &mut JsonText<'_>, value: &[u8]| json.header(value);
+    fn single(json: &mut JsonText<'_>, value: Text<'_>) {
+        json.header(value);
+    }
     write_map(json, &headers.lines, single, |json, values| json.header(values.last_value()));
     json.raw(",\"multiValueHeaders\":");
     write_map(json, &headers.lines, single, |json, values| write_array(json, values, single));
@@ -42,7 +44,9 @@ fn write_query(json: &mut JsonText<'_>, query: &[u8]) {
         json.raw(",\"queryStringParameters\":null,\"multiValueQueryStringParameters\":null");
         return;
     }
-    let text = |json: &mut JsonText<'_>, value: &[u8]| json.decoded(value);
+    fn text(json: &mut JsonText<'_>, value: Text<'_>) {
+        json.decoded(value);
+    }
     json.raw(",\"queryStringParameters\":");
     write_map(json, &map, text, |json, values| json.decoded(values.last_value()));
     json.raw(",\"multiValueQueryStringParameters\":");
@@ -81,7 +85,7 @@ fn write_context(
     match facts.stage {
         Some(stage) => {
             let with_stage = [b"/", stage.as_bytes(), facts.path].concat();
-            json.header(&with_stage);
+            json.header(&*with_stage);
         }
         None => json.header(facts.path),
     }
@@ -90,7 +94,7 @@ fn write_context(
     json.raw(",\"requestId\":");
     json.header(facts.request_id);
     json.raw(",\"requestTime\":");
-    json.header(&common_log_time(facts.time_ms / 1_000));
+    json.header(&common_log_time(facts.time_ms / 1_000)[..]);
     json.raw(",\"requestTimeEpoch\":");
     json.number(facts.time_ms);
     json.raw(",\"resourceId\":null,\"resourcePath\":");

@@ -2,7 +2,7 @@
 
 use crate::lambda::event::clock::common_log_time;
 use crate::lambda::event::headers::{BodyForm, EventHeaders, body_form, is_text_type};
-use crate::lambda::event::json::JsonText;
+use crate::lambda::event::json::{JsonText, Text};
 use crate::lambda::event::multimap::Values;
 use crate::lambda::event::query::{Decoded, printable};
 use crate::lambda::event::{EventFacts, write_array, write_body, write_map, write_path_parameters};
@@ -15,17 +15,19 @@ pub(crate) fn write(
     facts: &EventFacts<'_>,
     headers: &EventHeaders<'_>,
 ) {
-    let text = |json: &mut JsonText<'_>, value: &[u8]| json.header(value);
+    fn text(json: &mut JsonText<'_>, value: Text<'_>) {
+        json.header(value);
+    }
     json.raw("{\"version\":\"2.0\",\"routeKey\":");
     write_route_key(json, head, facts);
     json.raw(",\"rawPath\":");
     json.header(facts.path);
     json.raw(",\"rawQueryString\":");
-    json.header(&printable(head.query()));
+    json.header(&*printable(head.query()));
     if let Some(cookie) = headers.cookie {
         json.raw(",\"cookies\":");
         let pairs = cookie.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-        write_array(json, pairs.filter(|pair| !pair.is_empty()), text);
+        write_array(json, pairs.filter(|pair| !pair.is_empty()).map(Text::from), text);
     }
     json.raw(",\"headers\":");
     write_map(json, &headers.lines, text, |json, values| {
@@ -48,17 +50,18 @@ pub(crate) fn write(
 }
 
 /// Hands on the values joined with commas, the one value as it is.
-fn joined(values: Values<'_, '_>, write: impl FnOnce(&[u8])) {
+fn joined(values: Values<'_, '_>, write: impl FnOnce(Text<'_>)) {
     if values.is_single() {
         write(values.last_value());
     } else {
-        write(&values.collect::<Vec<_>>().join(&b","[..]));
+        let values: Vec<_> = values.map(|value| value.bytes).collect();
+        write(values.join(&b","[..]).as_slice().into());
     }
 }
 
 fn write_route_key(json: &mut JsonText<'_>, head: &impl RequestHead, facts: &EventFacts<'_>) {
     match facts.route {
-        Some(template) => json.header(&[head.method(), b" ", template.as_bytes()].concat()),
+        Some(template) => json.header(&*[head.method(), b" ", template.as_bytes()].concat()),
         None => json.raw("\"$default\""),
     }
 }
@@ -69,7 +72,9 @@ fn write_query(json: &mut JsonText<'_>, query: &[u8]) {
     if map.is_empty() {
         return;
     }
-    let text = |json: &mut JsonText<'_>, value: &[u8]| json.decoded(value);
+    fn text(json: &mut JsonText<'_>, value: Text<'_>) {
+        json.decoded(value);
+    }
     json.raw(",\"queryStringParameters\":");
     write_map(json, &map, text, |json, values| joined(values, |value| json.decoded(value)));
 }
@@ -103,7 +108,7 @@ fn write_context(
     json.raw(",\"stage\":");
     json.text(facts.stage());
     json.raw(",\"time\":");
-    json.header(&common_log_time(facts.time_ms / 1_000));
+    json.header(&common_log_time(facts.time_ms / 1_000)[..]);
     json.raw(",\"timeEpoch\":");
     json.number(facts.time_ms);
     json.raw("}");

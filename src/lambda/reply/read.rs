@@ -1,15 +1,12 @@
 //! One pass over a payload, keys of no interest skipped, the body unescaped once.
 
-use std::borrow::Cow;
-use std::fmt;
-
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::borrow::Cow;
 
 use super::headers::merged;
-use super::json::{Json, Key};
+use super::json::{Json, NotJson, Reader};
 use super::{InvalidReply, Reply};
 use crate::lambda::event::Payload;
 
@@ -27,12 +24,11 @@ pub fn read_reply(payload: &[u8], format: Payload) -> Result<Reply<'_>, InvalidR
     }
     let may_be_body = matches!(format, Payload::V2 | Payload::Kong);
     if payload.trim_ascii_start().first() != Some(&b'{') {
-        serde_json::from_slice::<IgnoredAny>(payload).map_err(|_| InvalidReply::NotJson)?;
+        Json::parse(payload)?;
         let body = may_be_body.then(|| whole_payload(payload));
         return body.ok_or(InvalidReply::NotAnObject);
     }
-    let written: Written<'_> =
-        serde_json::from_slice(payload).map_err(|_| InvalidReply::NotJson)?;
+    let written = Written::read(payload)?;
     if may_be_body && written.status == Json::Null {
         return Ok(whole_payload(payload));
     }
@@ -47,8 +43,7 @@ pub fn read_prelude(prelude: &[u8]) -> Result<Reply<'_>, InvalidReply> {
     if prelude.trim_ascii_start().first() != Some(&b'{') {
         return Err(InvalidReply::NotAnObject);
     }
-    let mut written: Written<'_> =
-        serde_json::from_slice(prelude).map_err(|_| InvalidReply::NotJson)?;
+    let mut written = Written::read(prelude)?;
     written.body = Json::Null;
     written.is_base64 = Json::Null;
     written.into_reply(Payload::V2, "application/octet-stream", Some(200))
@@ -71,7 +66,42 @@ struct Written<'a> {
     is_base64: Json<'a>,
 }
 
+impl From<NotJson> for InvalidReply {
+    fn from(NotJson: NotJson) -> Self {
+        Self::NotJson
+    }
+}
+
 impl<'a> Written<'a> {
+    /// The members of the object that a payload is.
+    fn read(payload: &'a [u8]) -> Result<Self, NotJson> {
+        let mut written = Self {
+            status: Json::Null,
+            headers: Json::Null,
+            multi_headers: Json::Null,
+            cookies: Json::Null,
+            body: Json::Null,
+            is_base64: Json::Null,
+        };
+        let read = |reader: &mut Reader<'a>| {
+            reader.object(|reader, name| {
+                let value = reader.value()?;
+                match &*name {
+                    "statusCode" => written.status = value,
+                    "headers" => written.headers = value,
+                    "multiValueHeaders" => written.multi_headers = value,
+                    "cookies" => written.cookies = value,
+                    "body" => written.body = value,
+                    "isBase64Encoded" => written.is_base64 = value,
+                    _ => {}
+                }
+                Ok(())
+            })
+        };
+        Reader::read(payload, read)?;
+        Ok(written)
+    }
+
     fn into_reply(
         self,
         format: Payload,
@@ -122,47 +152,4 @@ fn parse_status(status: &Json<'_>) -> Option<u16> {
     };
     let is_status = number.fract() == 0.0 && (200.0..=599.0).contains(&number);
     is_status.then_some(number as u16)
-}
-
-impl<'de> Deserialize<'de> for Written<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(WrittenVisitor)
-    }
-}
-
-struct WrittenVisitor;
-
-impl<'de> Visitor<'de> for WrittenVisitor {
-    type Value = Written<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written<'de>, A::Error> {
-        let mut written = Written {
-            status: Json::Null,
-            headers: Json::Null,
-            multi_headers: Json::Null,
-            cookies: Json::Null,
-            body: Json::Null,
-            is_base64: Json::Null,
-        };
-        while let Some(Key(key)) = map.next_key()? {
-            let member = match &*key {
-                "statusCode" => &mut written.status,
-                "headers" => &mut written.headers,
-                "multiValueHeaders" => &mut written.multi_headers,
-                "cookies" => &mut written.cookies,
-                "body" => &mut written.body,
-                "isBase64Encoded" => &mut written.is_base64,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            *member = map.next_value()?;
-        }
-        Ok(written)
-    }
 }
