@@ -18,6 +18,7 @@ pub mod consumers;
 pub mod cors;
 pub mod decision;
 pub mod directive;
+mod hex;
 pub mod key_auth;
 pub mod lambda;
 pub mod method;

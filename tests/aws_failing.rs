@@ -27,6 +27,7 @@ harness::scenarios![
     an_endpoint_may_be_killed,
     a_slow_function_times_out_once,
     an_error_body_names_the_id_that_the_function_was_given,
+    every_request_has_an_id_of_its_own,
     a_client_that_goes_away_frees_the_connection,
     expired_credentials_are_renewed_once,
     credentials_that_stay_refused_are_given_up,
@@ -345,6 +346,24 @@ fn an_error_body_names_the_id_that_the_function_was_given(flavour: Flavour) -> O
     let given = event.pointer("/requestContext/requestId").cloned();
     expect_equal("an id was given", given.is_some(), true)?;
     expect_equal("request id", told, given)?;
+    nginx.stop()
+}
+
+/// Across two workers and the many ids that one look at the kernel's generator is good for.
+fn every_request_has_an_id_of_its_own(flavour: Flavour) -> Outcome {
+    const REQUESTS: usize = 600;
+    let aws = AwsDouble::start()?;
+    let nginx = nginx(flavour, &aws, "location / { lambda_pass echo; }")?.workers(2).start()?;
+    let mut ids = std::collections::HashSet::new();
+    for _ in 0..REQUESTS {
+        let event = nginx.get("/")?.json()?;
+        let id = event.pointer("/requestContext/requestId").and_then(|id| id.as_str());
+        let id = id.ok_or("the event has no request id")?;
+        let is_hex = id.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        expect_equal("length and digits", (id.len(), is_hex), (32, true))?;
+        ids.insert(id.to_owned());
+    }
+    expect_equal("different ids", ids.len(), REQUESTS)?;
     nginx.stop()
 }
 

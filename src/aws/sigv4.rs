@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::credentials::Credentials;
 use super::region::Region;
+use crate::hex::digits;
 
 const ALGORITHM: &[u8] = b"AWS4-HMAC-SHA256";
 const DAY_S: u64 = 86_400;
@@ -121,11 +122,11 @@ impl Signer {
             kept => self.prepare(credentials, request, now_unix_s, kept),
         };
         let mut canonical_request = prepared.canonical_request.clone();
-        canonical_request.update(hex(request.payload_sha256));
+        canonical_request.update(digits(request.payload_sha256).as_flattened());
         let mut string_to_sign = prepared.string_to_sign.clone();
-        string_to_sign.update(&hex(&canonical_request.finalize().into()));
+        string_to_sign.update(digits(&canonical_request.finalize().0).as_flattened());
         out.extend_from_slice(&prepared.lines);
-        out.extend_from_slice(&hex(&string_to_sign.finalize().into_bytes().into()));
+        out.extend_from_slice(digits(&string_to_sign.finalize().into_bytes().0).as_flattened());
         out.extend_from_slice(b"\r\n");
         self.prepared = Some(prepared);
     }
@@ -298,23 +299,6 @@ fn push_folded(value: &[u8], out: &mut Vec<u8>) {
         }
         previous = byte;
     }
-}
-
-/// The digest in lower-case hex digits.
-fn hex(digest: &[u8; 32]) -> [u8; 64] {
-    const DIGITS: [[u8; 2]; 256] = {
-        let (mut digits, mut byte) = ([[0; 2]; 256], 0);
-        while byte < 256 {
-            digits[byte] = [b"0123456789abcdef"[byte >> 4], b"0123456789abcdef"[byte & 15]];
-            byte += 1;
-        }
-        digits
-    };
-    let mut text = [0; 64];
-    for (to, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(digest) {
-        *to = DIGITS.get(usize::from(*byte)).copied().unwrap_or_default();
-    }
-    text
 }
 
 /// `20150830T123600Z`; of the year 9999's end for what is later.

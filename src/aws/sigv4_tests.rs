@@ -111,10 +111,11 @@ fn every_stage_is_that_of_awss_vectors() {
         let mut lines = Vec::new();
         signer.sign(&credentials, &signable, VECTOR_TIME_UNIX_S, &mut lines);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let canonical_request = [&*signer.canonical_request, &super::hex(&payload)].concat();
+        let canonical_request =
+            [&*signer.canonical_request, digits(&payload).as_flattened()].concat();
         assert_eq!(text(&canonical_request), vector.canonical_request, "{name}");
-        let hash = super::hex(&Sha256::digest(&canonical_request).into());
-        let string_to_sign = [&*signer.string_to_sign, &hash].concat();
+        let hash = digits(&Sha256::digest(&canonical_request).0);
+        let string_to_sign = [&*signer.string_to_sign, hash.as_flattened()].concat();
         assert_eq!(text(&string_to_sign), vector.string_to_sign, "{name}");
         let lines = text(&lines);
         assert!(lines.ends_with(&format!("Signature={}\r\n", vector.signature)), "{name}");

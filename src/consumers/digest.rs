@@ -5,6 +5,8 @@ use std::hint::black_box;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::hex;
+
 /// The SHA-256 of an API key. Neither `Debug` nor anything else prints it by accident.
 #[derive(Clone, Copy)]
 pub struct KeyDigest([u8; 32]);
@@ -32,12 +34,12 @@ impl KeyDigest {
 
     /// The digest as 64 lower-case hexadecimal digits, for files and the command line, never for a log.
     pub fn to_hex(&self) -> String {
-        hex(&self.0)
+        text(&hex::digits(&self.0))
     }
 
     /// The first eight hexadecimal digits, which tell keys apart without giving them away.
     pub fn fingerprint(&self) -> String {
-        hex(self.0.get(..4).unwrap_or_default())
+        text(hex::digits(&self.0).get(..4).unwrap_or_default())
     }
 
     /// The bytes themselves.
@@ -60,11 +62,8 @@ impl KeyDigest {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+fn text(digits: &[[u8; 2]]) -> String {
+    digits.as_flattened().iter().copied().map(char::from).collect()
 }
 
 impl fmt::Debug for KeyDigest {

@@ -1,41 +1,51 @@
 //! The bytes of JSON strings that need care, looked for many at a time.
 
-/// As many bytes as are looked at as one: two or more of the machine's vectors.
-const LANES: usize = 32;
+/// As many bytes as the compiler makes two vectors of.
+const BLOCK_BYTES: usize = 32;
 
 /// The position of the first byte that cannot stand in a JSON string as it is: a control character, `"` or `\`.
 ///
 /// Source: RFC 8259 section 7.
 pub(crate) fn find_escape(bytes: &[u8]) -> Option<usize> {
-    let needs_escape = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
-    let (blocks, _) = bytes.as_chunks::<LANES>();
-    let clean = blocks.iter().take_while(|block| !any(block, needs_escape)).count() * LANES;
+    let (blocks, _) = bytes.as_chunks::<BLOCK_BYTES>();
+    let clean = blocks.iter().take_while(|block| !needs_escape(block)).count() * BLOCK_BYTES;
     let rest = bytes.get(clean..).unwrap_or_default();
-    rest.iter().position(|byte| needs_escape(*byte)).map(|position| clean + position)
+    let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    rest.iter().position(special).map(|position| clean + position)
 }
 
 /// True for ASCII that stands in a JSON string as it is.
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
-    const FEW: usize = 8;
-    let special = |byte: u8| byte < b' ' || byte >= 0x80 || byte == b'"' || byte == b'\\';
-    // The last block overlaps the one before it.
-    if let Some(last) = bytes.last_chunk::<LANES>() {
-        let (blocks, _) = bytes.as_chunks::<LANES>();
-        return !blocks.iter().chain([last]).any(|block| any(block, special));
+    // The last block or word overlaps the one before it.
+    if let Some(last) = bytes.last_chunk::<BLOCK_BYTES>() {
+        let is_clean =
+            |block: &[u8; BLOCK_BYTES]| !needs_escape(block) && !block.iter().any(|b| *b >= 0x80);
+        return bytes.as_chunks().0.iter().all(is_clean) && is_clean(last);
     }
-    match bytes.last_chunk::<FEW>() {
-        Some(last) => {
-            let (blocks, _) = bytes.as_chunks::<FEW>();
-            !blocks.iter().chain([last]).any(|block| any(block, special))
-        }
-        None => !bytes.iter().any(|byte| special(*byte)),
-    }
+    let mut padded = [b' '; 8];
+    let last = bytes.last_chunk::<8>().unwrap_or_else(|| {
+        padded.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        &padded
+    });
+    bytes.as_chunks().0.iter().all(|word| is_plain_word(*word)) && is_plain_word(*last)
 }
 
-/// Whether one byte of a block is special: without a branch between them, for the compiler to look at all at once.
-#[inline(always)]
-fn any<const N: usize>(block: &[u8; N], special: impl Fn(u8) -> bool) -> bool {
-    block.iter().fold(false, |found, byte| found | special(*byte))
+/// Whether a byte of the block needs an escape. Three loops, because the compiler makes worse vectors of one.
+fn needs_escape(block: &[u8; BLOCK_BYTES]) -> bool {
+    let any = |is: fn(u8) -> bool| block.iter().fold(false, |found, byte| found | is(*byte));
+    any(|byte| byte < b' ') | any(|byte| byte == b'"') | any(|byte| byte == b'\\')
+}
+
+/// The same and no byte beyond ASCII, for eight bytes in a register.
+fn is_plain_word(word: [u8; 8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH_BITS: u64 = 0x80 * ONES;
+    let word = u64::from_le_bytes(word);
+    // A byte's high bit is set where a difference is below zero; borrows set others only where one is set already.
+    let below_space = word.wrapping_sub(ONES * 0x20);
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    (word | below_space | quote | backslash) & HIGH_BITS == 0
 }
 
 #[cfg(test)]

@@ -44,13 +44,16 @@ pub(super) enum ValidationState {
     Judged(Option<Decision>),
 }
 
+/// A header value of the API's, which is mostly a UUID.
+pub(super) type ApiText = smallvec::SmallVec<[u8; 36]>;
+
 /// What is known of a request's invocation: `$lambda_*`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Invocation {
     /// `$lambda_request_id`
-    pub(super) request_id: Option<Box<str>>,
+    pub(super) request_id: Option<ApiText>,
     /// `$lambda_version`
-    pub(super) version: Option<Box<str>>,
+    pub(super) version: Option<ApiText>,
     /// `$lambda_log`
     pub(super) log: Option<Box<str>>,
     /// `$lambda_error`

@@ -8,6 +8,7 @@ use super::conf::{LocationConf, create};
 use super::credentials::{self, CredentialCell};
 use super::guard::guard;
 use super::limit::{self, LimitZone};
+use super::request_id::RequestIds;
 use super::sets::{self, ConsumerSetCell};
 use super::shared::Zone;
 use super::upstream::{AddressList, Endpoint, Settings, create_context};
@@ -60,6 +61,8 @@ pub(super) struct MainConf {
     instance_region: Option<Option<Region>>,
     tls_contexts: Vec<(Option<PathBuf>, *mut ngx_ssl_t)>,
     credentials: Vec<(Arc<CredentialSource>, Rc<CredentialCell>)>,
+    /// Makes `$request_id`.
+    pub(super) request_ids: RequestIds,
     credentials_zone: Option<Zone>,
     sets_zone: Option<Zone>,
 }

@@ -27,6 +27,7 @@ mod module;
 mod phases;
 mod readable;
 mod request;
+mod request_id;
 mod respond;
 mod response_headers;
 mod response_json;

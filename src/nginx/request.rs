@@ -220,7 +220,12 @@ impl<'a> Request<'a> {
         (status == 0).then(|| self.bytes(text))
     }
 
-    /// nginx's `$request_id` or another variable by its lower-case name; empty when it is not found.
+    /// `$request_id`
+    pub(super) fn id(self) -> &'a [u8] {
+        self.main_conf().request_ids.id_of(self)
+    }
+
+    /// A variable by its lower-case name; empty when it is not found.
     pub(super) fn variable(self, name: &'static str) -> &'a [u8] {
         self.lookup(memory::static_str(name)).unwrap_or_default()
     }

@@ -42,7 +42,7 @@ pub(super) fn refuse(
 
 /// The body of an error response, in the location's shape; `None` for an error that nginx itself made.
 pub(super) fn error_body(request: Request<'_>, status: u16, refusal: Option<&Refusal>) -> Vec<u8> {
-    let request_id = String::from_utf8_lossy(request.variable("request_id"));
+    let request_id = String::from_utf8_lossy(request.id());
     let body = ErrorBody { status, request_id: &request_id, refusal };
     body.write(request.conf().plan.pipeline.errors)
 }

@@ -2,12 +2,13 @@
 
 use super::context::{self, RequestContext};
 use super::guard::{guard, guard_request};
+use super::main_conf::MainConf;
 use super::memory;
+use super::request_id::RequestIds;
 use crate::consumers::Consumer;
 use nginx_sys::{
-    NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_add_variable, ngx_http_get_variable_index,
-    ngx_http_request_t, ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t,
-    ngx_variable_value_t,
+    NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_add_variable, ngx_http_request_t, ngx_http_variable_t,
+    ngx_http_variable_value_t, ngx_int_t, ngx_variable_value_t,
 };
 use std::borrow::Cow;
 
@@ -30,10 +31,12 @@ const VARIABLES: &[(&str, Read)] = &[
         Some(credential.id().to_string().into())
     }),
     ("lambda_request_id", |context| {
-        context.invocation.as_ref()?.request_id.as_deref().map(Into::into)
+        Some(String::from_utf8_lossy(context.invocation.as_ref()?.request_id.as_ref()?))
     }),
     ("lambda_error", |context| context.invocation.as_ref()?.error.as_deref().map(Into::into)),
-    ("lambda_version", |context| context.invocation.as_ref()?.version.as_deref().map(Into::into)),
+    ("lambda_version", |context| {
+        Some(String::from_utf8_lossy(context.invocation.as_ref()?.version.as_ref()?))
+    }),
     ("lambda_log", |context| context.invocation.as_ref()?.log.as_deref().map(Into::into)),
     ("rate_limit_limit", |context| shown(context, 0)),
     ("rate_limit_remaining", |context| shown(context, 1)),
@@ -70,13 +73,9 @@ pub(super) unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
             variable.get_handler = Some(get);
             variable.data = index;
         }
-        // nginx makes a new id at every look, unless the variable has an index.
-        let mut request_id = memory::static_str("request_id");
-        // SAFETY: nginx's cf; the name is static.
-        match unsafe { ngx_http_get_variable_index(cf, &mut request_id) } {
-            index if index == NGX_ERROR as ngx_int_t => index,
-            _ => NGX_OK as ngx_int_t,
-        }
+        // SAFETY: nginx's cf; no other reference to the conf is held.
+        let ids = unsafe { RequestIds::new(cf).map(|ids| MainConf::of(cf).request_ids = ids) };
+        ids.map_or(NGX_ERROR as ngx_int_t, |()| NGX_OK as ngx_int_t)
     })
 }
 

@@ -2,9 +2,11 @@
 
 use super::destination::Destination;
 use super::location::{Function, LambdaLocation};
+use super::spare;
 use super::stream::Stream;
 use super::url::UrlRequest;
 use crate::aws::credentials::Credentials;
+use crate::lambda::event::TraceId;
 use crate::lambda::retry::RetryPlan;
 use crate::lambda::{ChunkedDecoder, Failure, ResponseHead};
 use nginx_sys::{ngx_event_t, ngx_http_request_t, ngx_recv_pt};
@@ -29,7 +31,7 @@ pub(super) struct Call {
     /// Counts publications of the source; a refused generation is asked to be renewed.
     pub(super) generation: u64,
     /// The trace that the API is told of.
-    pub(super) trace_id: Vec<u8>,
+    pub(super) trace_id: TraceId,
     /// The payload, sent from here.
     pub(super) payload: Vec<u8>,
     /// The payload's SHA-256.
@@ -63,6 +65,13 @@ pub(super) enum Again {
     AwaitingCredentials,
     /// Now.
     Ready,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        spare::give(std::mem::take(&mut self.payload));
+        spare::give(std::mem::take(&mut self.head));
+    }
 }
 
 /// What has been read of one attempt's response.

@@ -5,7 +5,7 @@ use super::location::LambdaLocation;
 use super::output::{forget_headers, push, write_body};
 use crate::decision::Refusal;
 use crate::lambda::{Failure, ResponseHead, decode_log_tail};
-use crate::nginx::context::{self, Invocation, RequestContext};
+use crate::nginx::context::{self, ApiText, Invocation, RequestContext};
 use crate::nginx::guard::guard_request;
 use crate::nginx::request::Request;
 use crate::nginx::{log, respond};
@@ -81,11 +81,10 @@ fn remember(request: Request<'_>, refusal: Refusal) {
 /// Remembers what `$lambda_*` variables show.
 pub(super) fn note(request: Request<'_>, have: &[u8], head: &ResponseHead, log_tail: bool) {
     let bytes = |range: &Option<Range<usize>>| range.clone().and_then(|range| have.get(range));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
     let Some(context) = own_context(request) else { return };
     context.invocation = Some(Box::new(Invocation {
-        request_id: bytes(&head.request_id).map(text),
-        version: bytes(&head.executed_version).map(text),
+        request_id: bytes(&head.request_id).map(Into::into),
+        version: bytes(&head.executed_version).map(Into::into),
         log: bytes(&head.log_result).filter(|_| log_tail).and_then(decode_log_tail),
         error: None,
     }));
@@ -101,12 +100,13 @@ pub(super) fn note_log(request: Request<'_>, log_result: &str) {
 /// Logs a failed invocation and remembers its `$lambda_error`.
 fn note_failure(request: Request<'_>, call: &mut Call, failure: &Failure) {
     call.is_noted = true;
-    let mut request_id = Box::default();
+    let mut request_id = ApiText::new();
     if let Some(context) = own_context(request) {
         let invocation = context.invocation.get_or_insert_default();
         invocation.error = Some(failure.name().into());
         request_id = invocation.request_id.clone().unwrap_or_default();
     }
+    let request_id = String::from_utf8_lossy(&request_id);
     let (label, name) = (&call.function.label, failure.name());
     let detail = match failure {
         Failure::InvalidReply(invalid) => format!(", {invalid}"),

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 pub(super) fn write_payload(
     request: Request<'_>,
     location: &LambdaLocation,
+    trace_id: &[u8],
     out: &mut Vec<u8>,
 ) -> Option<()> {
     let plan = &location.plan;
@@ -18,17 +19,18 @@ pub(super) fn write_payload(
         Some(prefix) => strip_prefix(&path, prefix),
         None => &path,
     };
-    with_facts(request, location, &path, |facts| {
+    with_facts(request, location, &path, trace_id, |facts| {
         let facts = EventFacts { path: stripped, ..*facts };
         write_event(plan.pass.payload, &request, &facts, plan.max_request_bytes, out).ok()
     })
 }
 
-/// Gathers what there is to say about a request whose path is `path`.
+/// Gathers what there is to say about a request whose path is `path` and whose trace is `trace_id`.
 pub(super) fn with_facts<T>(
     request: Request<'_>,
     location: &LambdaLocation,
     path: &[u8],
+    trace_id: &[u8],
     use_facts: impl FnOnce(&EventFacts<'_>) -> T,
 ) -> T {
     let plan = &location.plan;
@@ -51,7 +53,8 @@ pub(super) fn with_facts<T>(
         protocol: request.protocol(),
         client_address: request.client_address_text(),
         forwarded: Forwarded::decide(own, is_trusted, &request),
-        request_id: request.variable("request_id"),
+        request_id: request.id(),
+        trace_id,
         time_ms: clock::cached_ms(),
         stage: plan.stage.as_deref(),
         route: route.map(|route| route.template()),

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::event::write_payload;
 use super::location::{Function, LATEST, LambdaLocation, Unreached};
 use super::url::UrlRequest;
-use super::{collect, ending, output, request_head};
+use super::{collect, ending, output, request_head, spare};
 use crate::lambda::event::trace_id;
 use crate::lambda::{ErrorName, Failure, FunctionName};
 use crate::nginx::guard::guard;
@@ -126,21 +126,23 @@ fn prepare(request: Request<'_>, location: &LambdaLocation) -> Result<Call, Unab
     if destination.is_pending() {
         return Err(NOT_YET.into());
     }
-    let mut payload = Vec::new();
+    let trace_id = trace_id(&request, request.id(), clock::cached_ms());
+    let mut payload = spare::take();
     let mut url = None;
     match &function.name {
         FunctionName::Api(_) => {
-            write_payload(request, location, &mut payload).ok_or(Failure::TooLarge)?;
+            write_payload(request, location, &trace_id, &mut payload).ok_or(Failure::TooLarge)?;
         }
         FunctionName::Url(name) => {
-            payload = body::bytes(request).unwrap_or_default().into_owned();
+            payload.extend_from_slice(&body::bytes(request).unwrap_or_default());
             if payload.len() > location.plan.max_request_bytes {
                 return Err(Failure::TooLarge.into());
             }
-            url = Some(UrlRequest::new(request, location, name));
+            url = Some(UrlRequest::new(request, location, name, &trace_id));
         }
     }
-    let trace_id = trace_id(&request, request.variable("request_id"), clock::cached_ms());
+    let mut head = spare::take();
+    head.reserve(HEAD_BYTES);
     Ok(Call {
         request: request.raw(),
         location: NonNull::from(location),
@@ -152,7 +154,7 @@ fn prepare(request: Request<'_>, location: &LambdaLocation) -> Result<Call, Unab
         trace_id,
         payload,
         payload_sha256: [0; 32],
-        head: Vec::with_capacity(HEAD_BYTES),
+        head,
         response: Default::default(),
         body: Vec::new(),
         renewed: false,

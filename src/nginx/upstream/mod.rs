@@ -16,6 +16,7 @@ mod pool;
 mod renew;
 mod reply;
 mod request_head;
+mod spare;
 mod stream;
 mod tls;
 mod url;

@@ -21,7 +21,12 @@ pub(super) struct UrlRequest {
 
 impl UrlRequest {
     /// The request as the URL's function gets it.
-    pub(super) fn new(request: Request<'_>, location: &LambdaLocation, url: &FunctionUrl) -> Self {
+    pub(super) fn new(
+        request: Request<'_>,
+        location: &LambdaLocation,
+        url: &FunctionUrl,
+        trace_id: &[u8],
+    ) -> Self {
         let path = path(request, location, url);
         let query = encode_query(request.query());
         let mut target = path.clone();
@@ -30,7 +35,7 @@ impl UrlRequest {
             target.extend_from_slice(query.as_bytes());
         }
         let mut head = Vec::new();
-        with_facts(request, location, &path, |facts| {
+        with_facts(request, location, &path, trace_id, |facts| {
             let facts = EventFacts { host: url.host().as_bytes(), ..*facts };
             write_url_head(&request, &facts, &target, &mut head);
         });
