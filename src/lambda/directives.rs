@@ -84,6 +84,8 @@ pub struct LambdaPlan {
     pub max_request_bytes: usize,
     /// The longest answer in bytes; `usize::MAX` is no limit.
     pub max_response_bytes: usize,
+    /// The longest streamed reply in bytes: `u64::MAX` unless `lambda_max_response` is written.
+    pub max_stream_bytes: u64,
     /// `lambda_ssl_verify`
     pub ssl_verify: bool,
     /// `lambda_ssl_trusted_certificate`; without it the system's.
@@ -150,6 +152,7 @@ impl LambdaDirectives {
             next_upstream_timeout: self.next_upstream_timeout.unwrap_or_default(),
             max_request_bytes: limit_bytes(self.max_request),
             max_response_bytes: limit_bytes(self.max_response),
+            max_stream_bytes: self.max_response.filter(|size| *size > 0).unwrap_or(u64::MAX),
             ssl_verify: self.ssl_verify.unwrap_or(true),
             ssl_trusted_certificate: self.ssl_trusted_certificate.clone(),
             ssl_name: self.ssl_name.clone(),

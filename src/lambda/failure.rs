@@ -10,8 +10,10 @@ use crate::decision::{Policy, Reason, Refusal};
 pub enum Failure {
     /// The function's reply has not the right shape.
     InvalidReply(InvalidReply),
-    /// The API's answer is longer than `lambda_max_response` or no HTTP.
+    /// The API's answer is no HTTP, or a stream's frames are none.
     InvalidAnswer,
+    /// The answer is longer than `lambda_max_response`.
+    AnswerTooLarge,
     /// The function failed.
     FunctionError(ErrorName),
     /// Too many invocations.
@@ -53,7 +55,7 @@ impl Failure {
     /// `$lambda_error`: the function's error type, the API's exception, or what went wrong here.
     pub fn name(&self) -> &str {
         match self {
-            Self::InvalidReply(_) | Self::InvalidAnswer => "invalid_reply",
+            Self::InvalidReply(_) | Self::InvalidAnswer | Self::AnswerTooLarge => "invalid_reply",
             Self::FunctionError(name) | Self::CredentialsRejected(name) | Self::Api(name) => {
                 name.as_str()
             }
@@ -68,7 +70,7 @@ impl Failure {
     /// What the client gets; `function_error_status` is `lambda_function_error`.
     pub fn refusal(&self, function_error_status: u16) -> Refusal {
         let (reason, status, message) = match self {
-            Self::InvalidReply(_) | Self::InvalidAnswer => (
+            Self::InvalidReply(_) | Self::InvalidAnswer | Self::AnswerTooLarge => (
                 Reason::InvalidReply,
                 502,
                 "An invalid response was received from the upstream function",
@@ -128,6 +130,14 @@ mod tests {
             ),
             (
                 Failure::InvalidAnswer,
+                502,
+                "An invalid response was received from the upstream function",
+                "invalid_reply",
+                "invalid_reply",
+                None,
+            ),
+            (
+                Failure::AnswerTooLarge,
                 502,
                 "An invalid response was received from the upstream function",
                 "invalid_reply",

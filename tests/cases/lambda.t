@@ -518,3 +518,35 @@ PUT /functions/lambda-garbled-once {"sequence": [{"raw_http_base64": "R0FSQkxFRA
 ["POST /", "POST /once", {"control": "GET /functions/lambda-garbled-once", "response_json": "/invocations = 1"}]
 --- error_code: [201, 502]
 --- response_body_like: ["^$", "invalid response"]
+
+=== upstream variables are as with proxy_pass
+--- isolated
+--- http_config
+    aws_region us-east-1;
+    lambda_endpoint http://$LAMBDA_HTTP;
+    log_format upstream "$upstream_status $upstream_response_length $upstream_http_x_own $upstream_cookie_a $upstream_cookie_b to $upstream_addr";
+    access_log logs/access.log upstream;
+--- env
+AWS_ACCESS_KEY_ID=$ACCESS_KEY_ID
+AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
+--- control
+PUT /functions/lambda-vars {"payload": {"statusCode": 404, "headers": {"X-Own": "1"}, "multiValueHeaders": {"Set-Cookie": ["a=x; Path=/", "b=y"]}, "body": "12345"}}
+PUT /functions/lambda-again {"sequence": [{"api_error": "TooManyRequestsException"}, {"payload": {"statusCode": 200, "body": "12345"}}]}
+PUT /functions/urlvars {"payload": {"statusCode": 404, "headers": {"X-Own": "1"}, "body": "12345"}}
+--- config
+    location / { lambda_pass lambda-vars; }
+    location /throttled { lambda_pass throttled; }
+    location /again { lambda_pass lambda-again; lambda_next_upstream throttled; }
+    location /stream { lambda_pass stream stream; }
+    location /url { lambda_pass https://urlvars.lambda-url.us-east-1.on.aws; }
+    location /unreachable { lambda_pass hello; lambda_endpoint http://127.0.0.1:1; }
+--- request
+["GET /", "GET /throttled", "GET /again", "GET /stream", "GET /url", "GET /unreachable"]
+--- error_code: [404, 429, 200, 200, 404, 502]
+--- access_log
+qr/^200 5 1 x y to 127\.0\.0\.1:\d+$/
+qr/^429 /
+qr/^502, 200 0, 5 /
+qr/^200 14 /
+qr/^404 5 1 - - to/
+qr/^502, 502 0, 0 - - - to 127\.0\.0\.1:1, 127\.0\.0\.1:1$/

@@ -61,6 +61,7 @@ fn a_bare_lambda_pass_has_the_documented_defaults() {
     assert_eq!(plan.next_upstream, Conditions { error: true, timeout: true, ..Conditions::NONE });
     assert_eq!((plan.next_upstream_tries, plan.next_upstream_timeout), (3, Duration::ZERO));
     assert_eq!((plan.max_request_bytes, plan.max_response_bytes), (6_291_456, 6_291_456));
+    assert_eq!(plan.max_stream_bytes, u64::MAX);
     assert!(plan.ssl_verify && !plan.log_tail);
     assert_eq!(plan.function_error_status, 502);
     assert_eq!((plan.strip_prefix, plan.stage), (None, None));
@@ -115,6 +116,20 @@ fn every_directive_reaches_the_plan() {
     assert_eq!(plan.function_error_status, 500);
     assert_eq!((plan.strip_prefix.as_deref(), plan.stage.as_deref()), (Some("/dev"), Some("prod")));
     assert_eq!(plan.forwarded_from.len(), 3);
+}
+
+#[test]
+fn streams_are_bounded_only_where_a_bound_is_written() {
+    for (lines, whole, stream) in [
+        (&["lambda_pass f"][..], 6_291_456, u64::MAX),
+        (&["lambda_pass f", "lambda_max_response 10"], 10, 10),
+        (&["lambda_pass f", "lambda_max_response 0"], usize::MAX, u64::MAX),
+    ] {
+        let plan = plan(&[lines]);
+        assert_eq!((plan.max_response_bytes, plan.max_stream_bytes), (whole, stream), "{lines:?}");
+    }
+    let inherited = plan(&[&["lambda_max_response 10"], &["lambda_pass f stream"]]);
+    assert_eq!(inherited.max_stream_bytes, 10);
 }
 
 #[test]

@@ -37,19 +37,24 @@ pub(super) unsafe extern "C" fn process_header(request: *mut ngx_http_request_t)
         // SAFETY: the buffer is nginx's for this response.
         match unsafe { advance(request, upstream, call) } {
             Ok(status) => status,
-            Err(Unreadable::Invalid) => {
-                call.response.failure = Some(Failure::InvalidAnswer);
+            Err(Unreadable::Memory) => ERROR,
+            Err(unreadable) => {
+                let is_large = matches!(unreadable, Unreadable::TooLarge);
+                let failure =
+                    if is_large { Failure::AnswerTooLarge } else { Failure::InvalidAnswer };
+                call.response.failure = Some(failure);
                 INVALID
             }
-            Err(Unreadable::Memory) => ERROR,
         }
     })
 }
 
 /// Why a response cannot be read.
 pub(super) enum Unreadable {
-    /// It is no HTTP, or too long.
+    /// It is no HTTP.
     Invalid,
+    /// It is longer than `lambda_max_response`.
+    TooLarge,
     /// Memory is short.
     Memory,
 }
@@ -92,13 +97,20 @@ unsafe fn read_head(
         // SAFETY: the request's pool is live.
         return unsafe { make_room(request, buffer, MIN_ROOM_BYTES) }.map(|()| false);
     };
+    // SAFETY: null or the attempt's state, for `$upstream_status`.
+    if let Some(state) = unsafe { upstream.state.as_mut() } {
+        state.status = head.status.into();
+    }
     call.response.decoded_end = head.length;
     if stream::is_wanted(call, &head) {
+        if stream::is_too_large(call, &head) {
+            return Err(Unreadable::TooLarge);
+        }
         stream::open(request, upstream, call, have, &head);
     } else if let BodyLength::Known(length) = head.body {
-        let length = usize::try_from(length).map_err(|_| Unreadable::Invalid)?;
+        let length = usize::try_from(length).map_err(|_| Unreadable::TooLarge)?;
         if length > call.location().plan.max_response_bytes {
-            return Err(Unreadable::Invalid);
+            return Err(Unreadable::TooLarge);
         }
         let missing = (head.length + length).saturating_sub(have.len());
         // A byte more: nginx takes a full buffer for a head that is too long.
@@ -145,7 +157,7 @@ unsafe fn read_body(
         }
     };
     if call.response.decoded_end > limit {
-        return Err(Unreadable::Invalid);
+        return Err(Unreadable::TooLarge);
     }
     if !whole {
         // SAFETY: as above.

@@ -110,6 +110,7 @@ fn note_failure(request: Request<'_>, call: &mut Call, failure: &Failure) {
     let (label, name) = (&call.function.label, failure.name());
     let detail = match failure {
         Failure::InvalidReply(invalid) => format!(", {invalid}"),
+        Failure::AnswerTooLarge => ", response is over \"lambda_max_response\"".to_owned(),
         _ => String::new(),
     };
     log::write(

@@ -7,8 +7,10 @@ use crate::nginx::guard::guard;
 use crate::nginx::memory;
 use crate::nginx::request::Request;
 use nginx_sys::{
-    NGX_ERROR, NGX_OK, ngx_chain_get_free_buf, ngx_chain_t, ngx_hash_strlow, ngx_http_request_t,
-    ngx_http_upstream_t, ngx_int_t, ngx_list_push, ngx_pnalloc, ngx_table_elt_t, off_t,
+    NGX_ERROR, NGX_OK, ngx_chain_get_free_buf, ngx_chain_t, ngx_hash_find, ngx_hash_strlow,
+    ngx_http_request_t, ngx_http_upstream_header_t, ngx_http_upstream_main_conf_t,
+    ngx_http_upstream_module, ngx_http_upstream_t, ngx_int_t, ngx_list_push, ngx_pnalloc,
+    ngx_table_elt_t, off_t,
 };
 use std::borrow::Cow;
 use std::ffi::c_void;
@@ -16,6 +18,7 @@ use std::ptr::{NonNull, null_mut};
 
 const OK: ngx_int_t = NGX_OK as ngx_int_t;
 const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
+const SET_COOKIE: &[u8] = b"set-cookie";
 /// How the headers of AWS's own begin.
 const API_PREFIX: &str = "x-amz";
 
@@ -148,7 +151,29 @@ pub(super) fn push(
         header.key = key;
         header.value = value;
         header.lowcase_key = lowercase.as_ptr();
+        if key.len == SET_COOKIE.len() && name.eq_ignore_ascii_case(SET_COOKIE) {
+            note_cookie(request, header);
+        }
         Some(())
+    }
+}
+
+/// Has nginx put a cookie where `$upstream_cookie_NAME` looks for it, as ngx_http_proxy_process_header does.
+///
+/// # Safety
+/// The line is one of the upstream's headers.
+unsafe fn note_cookie(request: Request<'_>, line: &mut ngx_table_elt_t) {
+    let raw = request.raw().as_ptr();
+    // SAFETY: the upstream module's main conf has the hash of the headers that it knows.
+    unsafe {
+        let main = *(*raw).main_conf.add(ngx_http_upstream_module.ctx_index);
+        let hash = &raw mut (*main.cast::<ngx_http_upstream_main_conf_t>()).headers_in_hash;
+        let found = ngx_hash_find(hash, line.hash, line.lowcase_key, line.key.len);
+        if let Some(known) = found.cast::<ngx_http_upstream_header_t>().as_ref()
+            && let Some(handler) = known.handler
+        {
+            handler(raw, line, known.offset);
+        }
     }
 }
 

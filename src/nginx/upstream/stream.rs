@@ -20,6 +20,8 @@ use std::ops::Range;
 const OK: ngx_int_t = NGX_OK as ngx_int_t;
 const AGAIN: ngx_int_t = NGX_AGAIN as ngx_int_t;
 const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
+/// What stands for output that came together with the head.
+const PRIMER_BYTES: usize = 1;
 /// The type of a stream that does not tell its own.
 const BYTES: &[u8] = b"application/octet-stream";
 /// The type of the API's frames, which is not the content's.
@@ -30,6 +32,8 @@ pub(super) struct Stream {
     length: BodyLength,
     /// What is missing of a body of known length.
     left: u64,
+    /// How much more the function may say.
+    room: u64,
     chunks: ChunkedDecoder,
     /// `None` for a function URL, whose body is the client's as it is.
     events: Option<EventStreamDecoder>,
@@ -53,6 +57,12 @@ pub(super) fn is_wanted(call: &Call, head: &ResponseHead) -> bool {
         return head.status < 400 || head.error_type.is_none();
     }
     call.location().plan.pass.stream && head.status == 200 && head.function_error.is_none()
+}
+
+/// True when a response says itself that it is over `lambda_max_response`. The length of the API's frames says nothing.
+pub(super) fn is_too_large(call: &Call, head: &ResponseHead) -> bool {
+    let max = call.location().plan.max_stream_bytes;
+    call.url.is_some() && matches!(head.body, BodyLength::Known(length) if length > max)
 }
 
 /// Begins a stream at the response's head, which is the front of `have`.
@@ -89,6 +99,7 @@ pub(super) fn open(
     call.response.stream = Some(Stream {
         length: head.body,
         left,
+        room: plan.max_stream_bytes,
         chunks: ChunkedDecoder::default(),
         events: (!is_url).then(EventStreamDecoder::default),
         prelude: has_prelude.then(PreludeSplitter::default),
@@ -165,10 +176,19 @@ pub(super) fn advance(
     }
     if !stream.pending.is_empty() || stream.is_over {
         stream.is_primed = true;
+        count(upstream, stream.pending.len(), PRIMER_BYTES);
         // SAFETY: a byte of the buffer, which is larger. nginx hands it to the filter at once.
-        upstream.buffer.last = unsafe { upstream.buffer.start.add(1) };
+        upstream.buffer.last = unsafe { upstream.buffer.start.add(PRIMER_BYTES) };
     }
     OK
+}
+
+/// Sets right what nginx counts in `$upstream_response_length`: what the function has said, and not the `read` bytes.
+fn count(upstream: &mut ngx_http_upstream_t, said: usize, read: usize) {
+    // SAFETY: null or the attempt's state.
+    if let Some(state) = unsafe { upstream.state.as_mut() } {
+        state.response_length += said as off_t - read as off_t;
+    }
 }
 
 /// How far the head of the client's response is.
@@ -207,6 +227,7 @@ impl Stream {
         };
         let Some(events) = self.events.as_mut() else {
             self.output.append(&mut self.content);
+            self.take_room()?;
             self.is_over = is_whole;
             return Ok(());
         };
@@ -217,7 +238,8 @@ impl Stream {
             let fed = events.feed(frames, |at| output.push(base + at.start..base + at.end));
             fed.map_err(failure_of)?;
         }
-        match events.completion() {
+        self.take_room()?;
+        match self.events.as_ref().and_then(EventStreamDecoder::completion) {
             Some(completion) => {
                 if let Some(log) = &completion.log_result {
                     note_log(request, log);
@@ -229,6 +251,23 @@ impl Stream {
             }
             None if is_whole => return Err(Failure::InvalidAnswer),
             None => {}
+        }
+        Ok(())
+    }
+
+    /// Cuts the output where the room for it ends.
+    fn take_room(&mut self) -> Result<(), Failure> {
+        for (at, range) in self.output.iter_mut().enumerate() {
+            match self.room.checked_sub(range.len() as u64) {
+                Some(room) => self.room = room,
+                None => {
+                    // Less than the range is long, so that it fits.
+                    range.end = range.start + usize::try_from(self.room).unwrap_or(0);
+                    self.room = 0;
+                    self.output.truncate(at + 1);
+                    return Err(Failure::AnswerTooLarge);
+                }
+            }
         }
         Ok(())
     }
@@ -324,6 +363,8 @@ pub(super) unsafe fn pass(
             upstream.buffer.last = start.add(size);
             let piece = std::slice::from_raw_parts(start, size);
             let decoded = stream.decode(Request::new(call.request), piece);
+            let said = stream.output.iter().map(ExactSizeIterator::len).sum();
+            count(upstream, said, size);
             for range in &stream.output {
                 append(call.request, upstream, start.add(range.start), start.add(range.end))?;
             }
