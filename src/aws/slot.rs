@@ -15,8 +15,10 @@ use super::provider::error::{FailureKind, FetchError};
 use super::region::Region;
 use super::source::{Fetched, SourceId};
 
-/// Slots of one table: as many sources a configuration, and those of the one before it, may have.
-pub const TABLE_SLOTS: usize = 32;
+/// The most sources of one configuration.
+pub const MAX_SOURCES: usize = 32;
+/// Slots of one table: those of a configuration, and of the one before it.
+pub const TABLE_SLOTS: usize = 2 * MAX_SOURCES;
 /// The most bytes of access key, secret, token and region together.
 pub const MAX_PAYLOAD_BYTES: usize = 8 * 1024;
 /// A leader that gave no sign for so long is replaced, alive or not. Longer than any fetch takes.

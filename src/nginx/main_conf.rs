@@ -13,6 +13,7 @@ use super::sets::{self, ConsumerSetCell};
 use super::shared::Zone;
 use super::upstream::{AddressList, Endpoint, Settings, create_context};
 use super::{clock, log, upstream, worker};
+use crate::aws::slot::MAX_SOURCES;
 use crate::aws::source::CredentialSource;
 use crate::aws::{AwsPlan, Environment, Region};
 use crate::config::{MainDirectives, MainPlan};
@@ -153,9 +154,8 @@ impl MainConf {
                 let lists = names.lock().clone();
                 let missing = lists.iter().any(|list| list.is_empty());
                 std::thread::park_timeout(if missing { RESOLVE_AGAIN } else { RESOLVE_EVERY });
-                for list in &lists {
-                    // A name that does not resolve keeps its addresses; `nginx -t` has warned of one without.
-                    let _ = list.resolve();
+                for (level, news) in lists.iter().filter_map(|list| list.refresh()) {
+                    worker::post(move || log::process(level, format_args!("lambda: {news}")));
                 }
             }
         });
@@ -191,6 +191,10 @@ impl MainConf {
         let known = self.credentials.iter().find(|(known, _)| known.id() == source.id());
         if let Some((_, cell)) = known {
             return Ok(Rc::clone(cell));
+        }
+        if self.credentials.len() == MAX_SOURCES {
+            let text = format!("too many sources of credentials, at most {MAX_SOURCES}");
+            return Err(DirectiveError::new(text));
         }
         let zone = self.credentials_zone.ok_or_else(|| DirectiveError::new("out of memory"))?;
         let cell = Rc::new(CredentialCell::new(Arc::clone(source), zone));

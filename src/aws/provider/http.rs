@@ -41,6 +41,8 @@ pub(crate) struct Call<'a> {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
+    /// The `Date` header; empty for none.
+    pub(crate) date: String,
     pub(crate) body: String,
 }
 
@@ -63,9 +65,11 @@ pub(crate) fn exchange(call: &Call<'_>, environment: &Environment) -> Result<Rep
     let failed = |error: ureq::Error| unreachable(describe(&error));
     let mut response = agent.run(request).map_err(failed)?;
     let status = response.status().as_u16();
+    let date = response.headers().get("date").and_then(|date| date.to_str().ok());
+    let date = date.unwrap_or_default().to_owned();
     let body = response.body_mut().with_config().limit(MAX_REPLY_BYTES);
     let body = body.read_to_string().map_err(failed)?;
-    Ok(Reply { status, body })
+    Ok(Reply { status, date, body })
 }
 
 fn agent(call: &Call<'_>, environment: &Environment) -> Result<Agent, FetchError> {

@@ -10,15 +10,17 @@ use aws_sigv4::sign::v4;
 use ureq::http::Uri;
 
 use super::error::{FetchError, Origin};
-use super::http::{Call, STS, exchange};
+use super::http::{Call, Reply, STS, exchange};
 use super::{Situation, file, from_parts, shown};
 use crate::aws::canonical::encode;
+use crate::aws::clock_skew::ClockSkew;
 use crate::aws::credentials::Credentials;
 use crate::aws::region::Region;
 
 /// The session's name where none is given; it shows in CloudTrail.
 pub(crate) const DEFAULT_SESSION: &str = "apigate";
 const VERSION: &str = "2011-06-15";
+const OK: u16 = 200;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A role to assume.
@@ -64,10 +66,21 @@ pub(crate) fn assume_role(
         ("DurationSeconds", duration.as_deref()),
     ]);
     let url = endpoint(situation, role.sts_url.as_deref(), &region);
-    let signature = sign(base, &region, &url, &body, situation.now_unix_s)?;
-    let mut headers = vec![("content-type", FORM)];
-    headers.extend(signature.iter().map(|(name, value)| (*name, value.as_str())));
-    ask(Origin::AssumeRole, &url, &headers, &body, situation)
+    let signed_at = |now_unix_s: u64| {
+        let signature = sign(base, &region, &url, &body, now_unix_s)?;
+        let mut headers = vec![("content-type", FORM)];
+        headers.extend(signature.iter().map(|(name, value)| (*name, value.as_str())));
+        ask(Origin::AssumeRole, &url, &headers, &body, situation)
+    };
+    let reply = signed_at(situation.now_unix_s)?;
+    // A signature of another time is refused; the refusal tells the time that is right.
+    let skew = ClockSkew::new();
+    let corrected = reply.status != OK && skew.observe(&reply.date, situation.now_unix_s).is_some();
+    let reply = match corrected {
+        true => signed_at(skew.corrected(situation.now_unix_s))?,
+        false => reply,
+    };
+    read(Origin::AssumeRole, &reply)
 }
 
 /// A web identity's role, as `AWS_WEB_IDENTITY_TOKEN_FILE` or a profile names it.
@@ -112,7 +125,8 @@ pub(crate) fn assume_role_with_web_identity(
         ("WebIdentityToken", Some(token.trim())),
     ]);
     let url = endpoint(situation, None, &region);
-    ask(Origin::WebIdentity, &url, &[("content-type", FORM)], &body, situation)
+    let reply = ask(Origin::WebIdentity, &url, &[("content-type", FORM)], &body, situation)?;
+    read(Origin::WebIdentity, &reply)
 }
 
 fn endpoint(situation: &Situation<'_>, given: Option<&str>, region: &Region) -> String {
@@ -181,11 +195,15 @@ fn ask(
     headers: &[(&str, &str)],
     body: &str,
     situation: &Situation<'_>,
-) -> Result<Credentials, FetchError> {
+) -> Result<Reply, FetchError> {
     let call = Call { origin, method: "POST", url, headers, body, timeouts: STS };
-    let reply = exchange(&call, situation.environment)?;
+    exchange(&call, situation.environment)
+}
+
+/// The credentials in an answer, or why there are none.
+fn read(origin: Origin, reply: &Reply) -> Result<Credentials, FetchError> {
     let text = |name: &str| element(&reply.body, name);
-    if reply.status != 200 {
+    if reply.status != OK {
         let code = text("Code").map_or_else(|| "no reason given".to_owned(), |code| shown(&code));
         return Err(FetchError::Refused { origin, status: reply.status, code });
     }

@@ -1,5 +1,6 @@
 //! The addresses behind an endpoint's name, kept fresh off the event loop.
 
+use crate::nginx::log;
 use arc_swap::ArcSwap;
 use nginx_sys::{ngx_str_t, sockaddr, socklen_t};
 use std::io;
@@ -80,13 +81,16 @@ pub(in crate::nginx) struct AddressList {
     current: ArcSwap<Vec<Arc<Address>>>,
     /// Whether the resolver was ever asked.
     is_asked: AtomicBool,
+    /// Whether it had no answer when it was asked last.
+    is_lost: AtomicBool,
 }
 
 impl AddressList {
     /// An empty list: nothing is resolved yet.
     pub(super) fn new(host: &str, port: u16) -> Self {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Self { host, port, current: ArcSwap::default(), is_asked: AtomicBool::new(false) }
+        let (is_asked, is_lost) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { host, port, current: ArcSwap::default(), is_asked, is_lost }
     }
 
     /// The name that is resolved.
@@ -116,6 +120,28 @@ impl AddressList {
         }
         self.is_asked.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Asks again, on a helper thread; what is news for the log.
+    pub(in crate::nginx) fn refresh(&self) -> Option<(log::Level, String)> {
+        let before = self.current.load_full();
+        let answer = self.resolve();
+        let was_lost = self.is_lost.swap(answer.is_err(), Ordering::Relaxed);
+        let host = &self.host;
+        match answer {
+            Err(error) if !was_lost => {
+                let text =
+                    format!("\"{host}\" does not resolve, its last addresses stay, error={error}");
+                Some((log::Level::Error, text))
+            }
+            Err(_) => None,
+            Ok(()) => {
+                let now = self.current.load_full();
+                let texts: Vec<&str> = now.iter().map(|address| &*address.text).collect();
+                let text = format!("\"{host}\" has the addresses {}", texts.join(", "));
+                (!Arc::ptr_eq(&before, &now)).then_some((log::Level::Notice, text))
+            }
+        }
     }
 
     /// True until the resolver has answered for the first time.

@@ -110,7 +110,7 @@ impl LambdaLocation {
                 is_latest,
                 name_bytes: core_conf(cf).name.len,
                 region: if is_told { region } else { region.or_else(|| main.ask_region(aws)) },
-                credentials: main.credentials_of(aws.source())?,
+                credentials: main.credentials_of(aws.source()).map_err(|error| error.at(place))?,
                 ground: Ground::new(cf, main, plan)?,
                 plan: Arc::clone(plan),
                 destinations: RefCell::default(),

@@ -48,6 +48,10 @@ pub(in crate::nginx) unsafe fn create_context(
             }
             None => SSL_CTX_set_default_verify_paths((*ssl).ctx.cast()) == 1,
         };
+        if let (false, Some(file)) = (trusted, trusted_certificate) {
+            let text = format!("cannot load certificates of \"{}\"", file.display());
+            return Err(DirectiveError::new(text));
+        }
         if !trusted || ngx_ssl_client_session_cache(cf, ssl, 1) != NGX_OK as ngx_int_t {
             return Err(failed());
         }
