@@ -28,8 +28,8 @@ const TOKEN: &str = "IQoJb3JpZ2luX2VjEA//token+with/odd=characters==";
 const LOCATIONS: &str = "
     merge_slashes off;
     location ~ ^/api/(?<name>[^/]+)/(?<version>[^/]+) { lambda_pass $name:$version; }
-    location ~ ^/arn/(?<region>[^/]+)/(?<name>[^/]+) {
-        lambda_pass arn:aws:lambda:$region:123456789012:function:$name:$LATEST;
+    location ~ ^/arn/(?<partition>[^/]+)/(?<region>[^/]+)/(?<name>[^/]+) {
+        lambda_pass arn:$partition:lambda:$region:123456789012:function:$name:$LATEST;
     }
     location /tail { lambda_pass echo invoke=sync; lambda_log_tail on; }
     location /async { lambda_pass echo invoke=async; }
@@ -91,7 +91,15 @@ fn request(numbers: &mut Numbers) -> Request {
     let start = match numbers.below(9) {
         0 => format!("/api/{}/live", numbers.pick(&["f", "My-Function_1", "0"])),
         1 => format!("/api/f/{}", numbers.pick(&["1", "42", "A-b_c"])),
-        2 => format!("/arn/{}/f", numbers.pick(&["us-east-1", "eu-central-1", "us-gov-west-1"])),
+        2 => {
+            const REGIONS: [&str; 4] = [
+                "aws/us-east-1",
+                "aws/eu-central-1",
+                "aws-us-gov/us-gov-west-1",
+                "aws-cn/cn-north-1",
+            ];
+            format!("/arn/{}/f", numbers.pick(&REGIONS))
+        }
         3 => "/tail".to_owned(),
         4 => numbers.pick(&["/async", "/dry", "/stream"]).to_owned(),
         5 => "/prefix/".to_owned(),

@@ -95,7 +95,7 @@ impl ApiFunction {
         let parts: Vec<&str> = text.split(':').collect();
         let (prefix, region, tail) = match *parts {
             ["arn", partition, "lambda", region, account, "function", ref tail @ ..]
-                if is_partition(partition) && is_region(region) && is_account(account) =>
+                if is_partition(partition, region) && is_region(region) && is_account(account) =>
             {
                 (6, Some(region), tail)
             }
@@ -209,9 +209,26 @@ fn is_account(account: &str) -> bool {
     account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn is_partition(partition: &str) -> bool {
+/// True for the partition that a region is in. One that is not known here has regions that are not known either.
+fn is_partition(partition: &str, region: &str) -> bool {
+    const KNOWN: [(&str, &str); 7] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+        ("eusc-", "aws-eusc"),
+    ];
     let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    partition.starts_with("aws") && partition.split('-').all(is_part)
+    match KNOWN.iter().find(|(prefix, _)| region.starts_with(prefix)) {
+        Some((_, known)) => partition == *known,
+        None => {
+            partition.starts_with("aws")
+                && partition.split('-').all(is_part)
+                && KNOWN.iter().all(|(_, known)| *known != partition)
+        }
+    }
 }
 
 fn is_region(region: &str) -> bool {
@@ -280,6 +297,9 @@ mod tests {
             "arn:aws:lambda::123456789012:function:hello",
             "arn:aws:lambda:eu-central-1:1:function:hello",
             "arn:evil:lambda:eu-central-1:123456789012:function:hello",
+            "arn:aws-cn:lambda:eu-central-1:123456789012:function:hello",
+            "arn:aws:lambda:cn-north-1:123456789012:function:hello",
+            "arn:aws:lambda:us-gov-west-1:123456789012:function:hello",
             "arn:aws:lambda:eu-central-1:123456789012:function:hello:a:b",
             "http://abc123.lambda-url.eu-west-1.on.aws",
             "https://example.com/",

@@ -2,19 +2,22 @@
 
 use super::directives::Conditions;
 
+/// Without a bound of the operator's: an API that throttles or fails is not asked for ever, which is what makes it throttle.
+const MOST_ATTEMPTS: u32 = 10;
+
 /// `lambda_next_upstream` and `lambda_next_upstream_tries`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPlan {
     /// What another attempt is made for.
     pub conditions: Conditions,
-    /// The most attempts; 0 sets no bound of its own.
+    /// The most attempts; 0 sets no bound but [`MOST_ATTEMPTS`].
     pub tries: u32,
 }
 
 impl RetryPlan {
     /// True when an attempt may follow number `attempts`.
     pub fn has_tries_left(&self, attempts: u32) -> bool {
-        self.tries == 0 || attempts < self.tries
+        attempts < if self.tries == 0 { MOST_ATTEMPTS } else { self.tries }
     }
 }
 
@@ -120,6 +123,15 @@ mod tests {
         assert!(!may_retry(&with(Conditions { timeout: false, ..PLAN.conditions }), &timed_out));
         assert!(!may_retry(&with(Conditions { error: false, ..PLAN.conditions }), &LONE));
         assert!(!may_retry(&RetryPlan { tries: 1, ..PLAN }, &LONE));
+    }
+
+    #[test]
+    fn without_a_bound_there_are_ten_attempts() {
+        let plan = RetryPlan { tries: 0, ..PLAN };
+        let many = Failure { addresses: 99, ..LONE };
+        assert!(may_retry(&plan, &Failure { attempts: 9, ..many }));
+        assert!(!may_retry(&plan, &Failure { attempts: 10, ..many }));
+        assert!(plan.has_tries_left(9) && !plan.has_tries_left(10));
     }
 
     #[test]

@@ -12,6 +12,9 @@ use nginx_sys::{
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr::NonNull;
 
+/// HTTP/1.1 as nginx counts.
+const HTTP_1_1: usize = 1001;
+
 /// A live request. Borrowed bytes are of its pool and valid while it lives.
 #[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
@@ -144,13 +147,41 @@ impl<'a> Request<'a> {
         self.bytes(self.get().uri)
     }
 
-    /// The `Host` that the client sent, port included; empty when it sent none.
+    /// The host that the client asked for, port included; empty when it named none.
+    ///
+    /// A whole URI in the request line goes before `Host`, as it does for nginx's choice of a server.
+    ///
+    /// *Source*: RFC 9112 section 3.2.2.
     pub(super) fn host(self) -> &'a [u8] {
+        if let Some(authority) = self.authority() {
+            return authority;
+        }
         // SAFETY: null or a line of the request's headers.
         match unsafe { self.get().headers_in.host.as_ref() } {
             Some(line) => self.bytes(line.value),
             None => self.bytes(self.get().headers_in.server),
         }
+    }
+
+    /// The host and port of a whole URI, or of `:authority`.
+    fn authority(self) -> Option<&'a [u8]> {
+        let request = self.get();
+        if request.host_start.is_null() {
+            return None;
+        }
+        // SAFETY: nginx's parser set the pointers, all into the request line or a header's value, which live as the request.
+        let (host, rest) = unsafe {
+            let length = |from: *mut u8, to: *mut u8| usize::try_from(to.offset_from(from)).ok();
+            let host = length(request.host_start, request.host_end)?;
+            let is_line = request.http_version <= HTTP_1_1 && !request.request_end.is_null();
+            let rest = if is_line { length(request.host_end, request.request_end)? } else { 0 };
+            (host, std::slice::from_raw_parts(request.host_end, rest))
+        };
+        // The parser leaves out the port of a request line.
+        let digits = |rest: &[u8]| rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let port = rest.strip_prefix(b":").map_or(0, |rest| 1 + digits(rest));
+        // SAFETY: as above; the port stands right behind the host.
+        Some(unsafe { std::slice::from_raw_parts(request.host_start, host + port) })
     }
 
     /// `$server_protocol`

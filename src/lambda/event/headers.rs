@@ -129,16 +129,17 @@ fn is_replaced(name: &[u8]) -> bool {
         Some(b'p') => matches!(name, b"proxy-connection" | b"proxy-authorization"),
         Some(b't') => matches!(name, b"te" | b"trailer" | b"transfer-encoding"),
         Some(b'u') => name == b"upgrade",
-        Some(b'x') => matches!(
-            name,
-            b"x-amzn-trace-id"
-                | b"x-forwarded-for"
-                | b"x-forwarded-proto"
-                | b"x-forwarded-port"
-                | b"x-forwarded-host"
-        ),
+        Some(b'x') => name == b"x-amzn-trace-id" || is_forwarded(name),
         _ => false,
     }
+}
+
+/// True for `x-forwarded-*` of ours, with `_` for `-` too: WSGI has one variable for both.
+fn is_forwarded(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 4] =
+        [b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-host"];
+    let is_alike = |(known, byte): (&u8, &u8)| known == byte || (*known, *byte) == (b'-', b'_');
+    NAMES.iter().any(|known| known.len() == name.len() && known.iter().zip(name).all(is_alike))
 }
 
 fn is_identity(name: &[u8]) -> bool {
@@ -239,6 +240,21 @@ mod tests {
             let form = body_form(&head, Some(text), is_text_type);
             let expected = if is_text { BodyForm::Text("é") } else { BodyForm::Binary(text) };
             assert_eq!(form, expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn forwarded_headers_are_ours_however_they_are_spelt() {
+        for (name, expected) in [
+            ("x-forwarded-for", true),
+            ("x_forwarded_proto", true),
+            ("x-forwarded_host", true),
+            ("x-forwarded-port", true),
+            ("x-forwarded-server", false),
+            ("x+forwarded+for", false),
+            ("x-own", false),
+        ] {
+            assert_eq!(is_replaced(name.as_bytes()), expected, "{name}");
         }
     }
 
