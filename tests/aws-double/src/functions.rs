@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use crate::builtins::builtin;
+use crate::clock::monotonic_ns;
 use crate::eventstream::Corruption;
 
 /// Where a reply's payload comes from when it is not a fixed one.
@@ -129,6 +130,8 @@ pub(crate) struct Function {
     pub(crate) held: AtomicU64,
     /// Invocations whose client went away before the end of the reply.
     pub(crate) aborted: AtomicU64,
+    /// When the first byte of the last reply was about to be written, on the monotonic clock; 0 before the first.
+    first_byte_at_ns: AtomicU64,
     /// Permits of releases.
     pub(crate) gate: Arc<Semaphore>,
 }
@@ -143,6 +146,7 @@ impl Function {
             max_in_flight: AtomicU64::new(0),
             held: AtomicU64::new(0),
             aborted: AtomicU64::new(0),
+            first_byte_at_ns: AtomicU64::new(0),
             gate: Arc::new(Semaphore::new(0)),
         }
     }
@@ -167,6 +171,7 @@ impl Function {
             "max_in_flight": self.max_in_flight.load(Relaxed),
             "held": self.held.load(Relaxed),
             "aborted": self.aborted.load(Relaxed),
+            "first_byte_at_ns": self.first_byte_at_ns.load(Relaxed),
         })
     }
 
@@ -191,6 +196,11 @@ impl InFlight {
         let running = function.in_flight.fetch_add(1, Relaxed) + 1;
         function.max_in_flight.fetch_max(running, Relaxed);
         Self { function, done: false }
+    }
+
+    /// The first byte of the reply is about to be written.
+    pub(crate) fn begin(&self) {
+        self.function.first_byte_at_ns.store(monotonic_ns(), Relaxed);
     }
 
     /// The reply was written as meant.

@@ -77,9 +77,11 @@
 //!  "sequence": [{...}, {...}]}         one such object an invocation, the last for all later ones
 //! ```
 //!
-//! `GET /functions/NAME` → `{"invocations","in_flight","max_in_flight","held","aborted"}`. With `?invocations=N`, `held=N`,
-//! `in_flight=N`, `aborted=N` (at least) or `idle=1` (none in flight) it answers when that is reached, or 408 after
-//! `timeout_ms` (default 10000): tests need no sleeps. `aborted` counts clients that went away before the reply's end.
+//! `GET /functions/NAME` → `{"invocations","in_flight","max_in_flight","held","aborted","first_byte_at_ns"}`. With
+//! `?invocations=N`, `held=N`, `in_flight=N`, `aborted=N` (at least) or `idle=1` (none in flight) it answers when that is
+//! reached, or 408 after `timeout_ms` (default 10000): tests need no sleeps. `aborted` counts clients that went away before
+//! the reply's end; `first_byte_at_ns` is when the first byte of the last reply was about to be written, on the machine's
+//! monotonic clock.
 //!
 //! `GET /invocations[?n=100][&function=NAME]` → the last requests to Lambda, refused ones too, oldest first:
 //! `{"invocations":[{"sequence","at_ms","site","method","target","headers":[[name,value]],"function","qualifier",

@@ -147,12 +147,18 @@ async fn deliver<S: Transport>(delivery: Delivery, socket: &mut S, buffer: &mut 
         () = wait_for(wait, in_flight.as_ref()) => {}
         () = hangup(socket, buffer) => return End::Reset,
     }
+    let mut has_begun = false;
     for segment in segments {
         if segment.delay_ms > 0 {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(segment.delay_ms)) => {}
                 () = hangup(socket, buffer) => return End::Reset,
             }
+        }
+        if let Some(in_flight) =
+            in_flight.as_ref().filter(|_| !std::mem::replace(&mut has_begun, true))
+        {
+            in_flight.begin();
         }
         if socket.write_all(&segment.bytes).await.is_err() || socket.flush().await.is_err() {
             return End::Reset;

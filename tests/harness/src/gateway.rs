@@ -1,8 +1,8 @@
-//! The configuration that the scenarios share: nginx with the module, between a client and aws-double.
+//! The configurations that the scenarios share: nginx with the module, between a client and aws-double.
 
 use crate::http::Request;
 use crate::nginx::NginxBuilder;
-use crate::{AwsDouble, Outcome};
+use crate::{AwsDouble, Flavour, Nginx, Outcome};
 
 /// The key of the consumer `alice`, who is in [`CONSUMERS`].
 pub const KEY: &str = "alice-key";
@@ -34,6 +34,25 @@ pub fn with_key(method: &str, target: &str) -> Request {
     Request::new(method, target).header("X-API-Key", KEY)
 }
 
+/// An nginx that invokes the double's functions over plain HTTP, signed with the double's key pair.
+pub fn with_key_pair(flavour: Flavour, double: &AwsDouble, server: &str) -> Outcome<NginxBuilder> {
+    Ok(plain(flavour, double, server)?
+        .env("AWS_ACCESS_KEY_ID", double.address("access_key_id")?)
+        .env("AWS_SECRET_ACCESS_KEY", double.address("secret_access_key")?))
+}
+
+/// The same with the credentials of the double's instance metadata.
+pub fn on_instance(flavour: Flavour, double: &AwsDouble, server: &str) -> Outcome<NginxBuilder> {
+    let imds = format!("http://{}", double.address("imds")?);
+    Ok(plain(flavour, double, server)?.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &imds))
+}
+
+fn plain(flavour: Flavour, double: &AwsDouble, server: &str) -> Outcome<NginxBuilder> {
+    let endpoint = double.address("lambda_http")?;
+    let common = format!("aws_region us-east-1; lambda_endpoint http://{endpoint};");
+    Ok(Nginx::builder(flavour)?.http(&common).server(server))
+}
+
 impl NginxBuilder {
     /// Has credentials from the double's instance metadata and invokes its functions.
     pub fn invoking(self, double: &AwsDouble, transport: Transport) -> Outcome<Self> {
@@ -63,7 +82,17 @@ impl NginxBuilder {
 impl AwsDouble {
     /// A number of `GET /stats` by its JSON pointer; 0 when nothing was counted under that name.
     pub fn count(&self, pointer: &str) -> Outcome<u64> {
-        let stats = self.control("GET", "/stats", "")?.json()?;
-        Ok(stats.pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(0))
+        self.number("/stats", pointer)
+    }
+
+    /// A number of another document of the control API; 0 when it is not there.
+    pub fn number(&self, path: &str, pointer: &str) -> Outcome<u64> {
+        let document = self.control("GET", path, "")?.json()?;
+        Ok(document.pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(0))
+    }
+
+    /// How often a function was invoked.
+    pub fn invocations(&self, function: &str) -> Outcome<u64> {
+        self.number(&format!("/functions/{function}"), "/invocations")
     }
 }

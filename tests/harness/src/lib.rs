@@ -8,7 +8,8 @@
 //! http       an HTTP/1.1 client that sends exactly the bytes it is told to
 //! process    the guard that ends whatever a test started
 //! wait       polling for a condition
-//! gateway    the configuration that scenarios share
+//! gateway    the configurations that scenarios share
+//! expect     what scenarios expect
 //! load       clients that send while a scenario does something to nginx
 //! scenario   main() of a test written in Rust: one trial for each function and flavour
 //! cases      the runner of tests/cases/*.t; the format is described in tests/cases.rs
@@ -18,6 +19,7 @@
 pub mod aws_double;
 pub mod cases;
 pub mod echo;
+pub mod expect;
 pub mod flavour;
 pub mod gateway;
 pub mod http;

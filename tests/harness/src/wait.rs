@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::Outcome;
 
 /// How long a test waits for what should happen at once. Long enough for a busy machine, since only
@@ -14,6 +16,12 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// What [`slow_down`] was told; 0 before.
 static SLOWNESS: AtomicU32 = AtomicU32::new(0);
+
+/// Nanoseconds on the machine's monotonic clock, which other processes can read too.
+pub fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+}
 
 /// As `APIGATE_SLOWNESS`, for a test program that runs nginx under a checker itself.
 pub fn slow_down(factor: u32) {
