@@ -110,16 +110,8 @@ pub(super) fn set_number(
     number: u64,
     replaces: bool,
 ) -> Option<()> {
-    let (mut digits, mut rest) = ([b'0'; 20], number);
-    let mut start = digits.len();
-    for (position, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        (start, rest) = (position, rest / 10);
-        if rest == 0 {
-            break;
-        }
-    }
-    let text = digits.get(start..)?;
+    let mut digits = itoa::Buffer::new();
+    let text = digits.format(number).as_bytes();
     if !replaces {
         return add_header(request, name, text).map(|_| ());
     }

@@ -6,8 +6,9 @@
 use super::guard::guard;
 use super::log;
 use nginx_sys::{
-    NGX_ERROR, NGX_OK, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_connection_t, ngx_cycle_t,
-    ngx_event_t, ngx_get_connection, ngx_handle_read_event, ngx_int_t, ngx_process,
+    NGX_ERROR, NGX_OK, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, NGX_USE_CLEAR_EVENT,
+    ngx_connection_t, ngx_cycle_t, ngx_event_flags, ngx_event_t, ngx_get_connection,
+    ngx_handle_read_event, ngx_int_t, ngx_process,
 };
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use std::sync::OnceLock;
@@ -63,12 +64,11 @@ pub(super) unsafe fn open_mailbox(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 
 unsafe extern "C" fn run_jobs(event: *mut ngx_event_t) {
     guard("mailbox", (), || {
-        let mut counter = 0_u64;
-        // SAFETY: the event is our connection's, whose descriptor is the eventfd; eight bytes are read into eight.
+        // SAFETY: the event is our connection's, whose descriptor is the eventfd.
         unsafe {
-            let connection = (*event).data.cast::<ngx_connection_t>();
-            let buffer = std::ptr::from_mut(&mut counter).cast();
-            libc::read((*connection).fd, buffer, size_of::<u64>());
+            if ngx_event_flags & NGX_USE_CLEAR_EVENT as usize == 0 {
+                empty((*(*event).data.cast::<ngx_connection_t>()).fd);
+            }
             (*event).set_ready(0);
             ngx_handle_read_event(event, 0);
         }
@@ -76,6 +76,16 @@ unsafe extern "C" fn run_jobs(event: *mut ngx_event_t) {
             guard("a helper thread's result", (), job);
         }
     });
+}
+
+/// Resets the counter of an eventfd. Where nginx is told of each write (epoll), nobody needs to: the counter is too large to
+/// overflow.
+///
+/// Source: ngx_epoll_notify_handler.
+fn empty(fd: i32) {
+    let mut counter = 0_u64;
+    // SAFETY: eight bytes are read into eight.
+    unsafe { libc::read(fd, std::ptr::from_mut(&mut counter).cast(), size_of::<u64>()) };
 }
 
 /// Has the event loop run `job` soon.

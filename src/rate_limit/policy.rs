@@ -138,8 +138,13 @@ impl Verdict {
         standing.reset_s()
     }
 
-    /// Adds what another store has said of the same request; demands keep the numbers they have there.
-    pub fn absorb(&mut self, other: &Self) {
+    /// Takes over what another store has said of the same request; demands keep the numbers they have there.
+    pub fn absorb(&mut self, other: &mut Self) {
+        if self.standings.is_empty() {
+            // The memory goes to and fro between the two, and nothing is allocated.
+            std::mem::swap(self, other);
+            return;
+        }
         self.standings.extend_from_slice(&other.standings);
         self.refused |= other.refused;
         self.would_refuse |= other.would_refuse;

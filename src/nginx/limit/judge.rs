@@ -8,7 +8,7 @@ use crate::nginx::context::{self, Authenticated};
 use crate::nginx::request::Request;
 use crate::nginx::shared::ZoneGuard;
 use crate::nginx::suspend::{self, Ticket};
-use crate::rate_limit::fleet::{Demand, Numbers, StoreError, exact_call, read_exact};
+use crate::rate_limit::fleet::{Answer, Demand, read_exact};
 use crate::rate_limit::key::{FleetKey, Key, KeyFacts, KeyTemplate};
 use crate::rate_limit::policy::{Charge, Counting, Spending, Verdict, check_and_charge};
 use crate::rate_limit::table::Fingerprint;
@@ -51,6 +51,12 @@ struct Item {
     counter: Counter,
 }
 
+impl Item {
+    fn is_counted_here(&self) -> bool {
+        matches!(self.counter, Counter::Here | Counter::Share)
+    }
+}
+
 /// On the stack for as many limits as a place usually has.
 type Few<T> = SmallVec<[T; 4]>;
 
@@ -63,16 +69,34 @@ pub(super) struct Asking {
     pub(super) question: Option<Question>,
 }
 
+impl Asking {
+    /// Where the limits at some positions are that their store has not answered for yet.
+    fn part(&self, positions: &[usize]) -> Few<usize> {
+        let asked =
+            |item: &Item| item.counter == Counter::Store && positions.contains(&item.position);
+        let numbered = self.items.iter().enumerate();
+        numbered.filter(|(_, item)| asked(item)).map(|(index, _)| index).collect()
+    }
+
+    fn change(&mut self, part: &[usize], mut change: impl FnMut(&mut Item)) {
+        for index in part {
+            if let Some(item) = self.items.get_mut(*index) {
+                change(item);
+            }
+        }
+    }
+}
+
 /// What a store was asked, and what it has answered.
 #[derive(Debug)]
 pub(super) struct Question {
     ticket: Ticket,
-    answer: Option<Result<Numbers, StoreError>>,
+    answer: Option<Answer>,
 }
 
 impl Question {
     /// Takes the answer to the question of this number.
-    pub(super) fn answer(&mut self, number: u64, answer: Result<Numbers, StoreError>) {
+    pub(super) fn answer(&mut self, number: u64, answer: Answer) {
         if self.ticket.number() == number {
             self.answer = Some(answer);
         }
@@ -115,10 +139,12 @@ impl<'a> Place<'a> {
             self.count_here(&items, Spending::Charge, verdict);
             return Judgement::Known;
         }
-        self.count_here(&items, Spending::Look, verdict);
-        if verdict.is_refused() {
-            self.count_here(&items, Spending::Charge, verdict);
-            return Judgement::Known;
+        if items.iter().any(Item::is_counted_here) {
+            self.count_here(&items, Spending::Look, verdict);
+            if verdict.is_refused() {
+                self.count_here(&items, Spending::Charge, verdict);
+                return Judgement::Known;
+            }
         }
         let asking = Asking { items, ..Asking::default() };
         self.proceed(request, limits, Box::new(asking), verdict)
@@ -262,11 +288,12 @@ impl<'a> Place<'a> {
         verdict: &mut Verdict,
     ) -> Judgement {
         for (zone, positions) in &self.plan.exact {
-            let mut part = self.part(&mut asking.items, positions);
+            let part = asking.part(positions);
             if part.is_empty() {
                 continue;
             }
-            let demands = part.iter().filter_map(|item| self.demand(item)).collect::<Vec<_>>();
+            let items = part.iter().filter_map(|index| asking.items.get(*index));
+            let demands: Few<_> = items.filter_map(|item| self.demand(item)).collect();
             if let Some(question) = &mut asking.question {
                 let Some(answer) = question.answer.take() else {
                     // Nobody but the answer should have brought us here.
@@ -274,47 +301,30 @@ impl<'a> Place<'a> {
                     return Judgement::Waits(suspend::suspend(request));
                 };
                 asking.question = None;
-                let is_read = answer.is_ok_and(|numbers| read_exact(&numbers, &demands, verdict));
-                for item in &mut part {
-                    if is_read {
-                        item.counter = Counter::Done;
-                    } else if self.without_store(item) {
-                        return Judgement::StoreAway;
-                    }
-                }
-                if is_read {
+                if answer.is_ok_and(|numbers| read_exact(&numbers, &demands, verdict)) {
                     asking.verdict.absorb(verdict);
-                    if verdict.is_refused() {
+                    asking.change(&part, |item| item.counter = Counter::Done);
+                    if asking.verdict.is_refused() {
                         break;
                     }
+                    continue;
                 }
-                continue;
-            }
-            let Some(zone) = self.zones.get(*zone) else { continue };
-            let ticket = Ticket::new(request);
-            let call = exact_call(&zone.plan.name, &demands);
-            let is_asked =
-                zone.store.borrow().as_ref().is_some_and(|store| store.ask(call, ticket.number()));
-            if is_asked {
-                asking.question = Some(Question { ticket, answer: None });
-                limits.asking = Some(asking);
-                return Judgement::Waits(suspend::suspend(request));
-            }
-            for item in &mut part {
-                if self.without_store(item) {
-                    return Judgement::StoreAway;
+            } else if let Some(zone) = self.zones.get(*zone) {
+                let ticket = Ticket::new(request);
+                if zone.ask(&demands, ticket.number()) {
+                    asking.question = Some(Question { ticket, answer: None });
+                    limits.asking = Some(asking);
+                    return Judgement::Waits(suspend::suspend(request));
                 }
+            }
+            let mut refuses = false;
+            asking.change(&part, |item| refuses |= self.without_store(item));
+            if refuses {
+                return Judgement::StoreAway;
             }
         }
-        self.conclude(&asking, verdict);
+        self.conclude(&mut asking, verdict);
         Judgement::Known
-    }
-
-    /// The limits at some positions that their store has not answered for yet.
-    fn part<'i>(&self, items: &'i mut [Item], positions: &[usize]) -> Vec<&'i mut Item> {
-        let asked =
-            |item: &&mut Item| item.counter == Counter::Store && positions.contains(&item.position);
-        items.iter_mut().filter(asked).collect()
     }
 
     fn demand(&self, item: &Item) -> Option<Demand<'a>> {
@@ -323,14 +333,19 @@ impl<'a> Place<'a> {
     }
 
     /// Charges on this host once the stores have spoken, and puts everything together.
-    fn conclude(&self, asking: &Asking, verdict: &mut Verdict) {
+    fn conclude(&self, asking: &mut Asking, verdict: &mut Verdict) {
         let is_refused = asking.verdict.is_refused();
         let counts = |item: &&Item| {
             let limit = self.plan.limits.get(item.position);
             !is_refused || limit.is_some_and(|limit| limit.counting == Counting::All)
         };
-        let items: Few<Item> = asking.items.iter().filter(counts).copied().collect();
-        self.count_here(&items, Spending::Charge, verdict);
-        verdict.absorb(&asking.verdict);
+        let mut items = asking.items.iter().filter(|item| item.is_counted_here()).peekable();
+        if items.peek().is_some() {
+            let items: Few<Item> = items.filter(counts).copied().collect();
+            self.count_here(&items, Spending::Charge, verdict);
+        } else {
+            verdict.clear();
+        }
+        verdict.absorb(&mut asking.verdict);
     }
 }

@@ -21,7 +21,7 @@ use crate::config::FailuresPlan;
 use crate::decision::{Decision, Refusal};
 use crate::key_auth;
 use crate::pipeline::Mode;
-use crate::rate_limit::fleet::{Numbers, StoreError};
+use crate::rate_limit::fleet::Answer;
 use crate::rate_limit::key::CounterId;
 use crate::rate_limit::policy::Verdict;
 use crate::rate_limit::{RateLimitPlan, store_unavailable, write_headers};
@@ -55,7 +55,7 @@ struct Charged {
 }
 
 /// Leaves a store's answer where the request that waits for it finds it.
-fn take_answer(request: Request<'_>, number: u64, answer: Result<Numbers, StoreError>) {
+fn take_answer(request: Request<'_>, number: u64, answer: Answer) {
     // SAFETY: live; no other reference to the context is held here.
     let limits = unsafe { context::get(request.raw()) }.and_then(|it| it.limits.as_mut());
     if let Some(question) = limits.and_then(|it| it.asking.as_mut()?.question.as_mut()) {

@@ -3,7 +3,7 @@
 use crate::nginx::main_conf::MainConf;
 use crate::nginx::{clock, log, suspend, worker};
 use crate::rate_limit::fleet::{
-    Batcher, Call, Client, ClientConfig, Event, Numbers, Parcel, StoreError,
+    Answer, Answers, Batcher, Call, Client, ClientConfig, Demand, Event, Parcel, write_exact,
 };
 use crate::rate_limit::key::FleetKey;
 use crate::rate_limit::policy::Standing;
@@ -29,6 +29,8 @@ pub(super) struct Store {
     sync: Sync,
     batcher: RefCell<Batcher>,
     flushed_ms: Cell<u64>,
+    /// The memory of the call in hand.
+    call: RefCell<Call>,
 }
 
 impl Store {
@@ -62,6 +64,7 @@ impl Store {
             sync: plan.sync,
             batcher: RefCell::default(),
             flushed_ms: Cell::new(0),
+            call: RefCell::default(),
         };
         Some((store, first))
     }
@@ -79,9 +82,17 @@ impl Store {
         self.client.is_up()
     }
 
-    /// Asks on behalf of a request that will wait; false when nobody would answer.
-    pub(super) fn ask(&self, call: Call, waiting: u64) -> bool {
+    /// Asks on behalf of a request that will wait, once the store's thread is [woken](Self::wake); false when nobody would
+    /// answer.
+    pub(super) fn ask(&self, zone: &str, demands: &[Demand<'_>], waiting: u64) -> bool {
+        let call = &mut *self.call.borrow_mut();
+        write_exact(call, zone, demands);
         self.client.submit(call, Token::Request(waiting)).is_ok()
+    }
+
+    /// Has everything sent that was asked.
+    pub(super) fn wake(&self) {
+        self.client.wake();
     }
 
     /// Notes what a request has spent on this host.
@@ -114,25 +125,30 @@ impl Store {
         let parcels = self.batcher.borrow_mut().flush(zone);
         for (call, parcel) in parcels {
             let token = Token::Parcel(self.number, parcel);
-            if let Err(Token::Parcel(_, parcel)) = self.client.submit(call, token) {
+            if let Err(Token::Parcel(_, parcel)) = self.client.submit(&call, token) {
                 self.batcher.borrow_mut().restore(parcel, now_ms);
             }
         }
+        self.wake();
     }
 }
 
-/// Runs on the store's thread: brings an answer into the event loop.
-fn complete(token: Token, answer: Result<Numbers, StoreError>) {
-    worker::post(move || match token {
-        Token::Request(waiting) => suspend::resume(waiting, |request| {
-            super::take_answer(request, waiting, answer);
-        }),
-        Token::Parcel(number, parcel) => arrive(number, parcel, answer),
+/// Runs on the store's thread: brings answers into the event loop.
+fn complete(answers: Answers<Token>) {
+    worker::post(move || {
+        for (token, answer) in answers {
+            match token {
+                Token::Request(waiting) => suspend::resume(waiting, |request| {
+                    super::take_answer(request, waiting, answer);
+                }),
+                Token::Parcel(number, parcel) => arrive(number, parcel, answer),
+            }
+        }
     });
 }
 
 /// Takes in what the fleet has counted.
-fn arrive(number: usize, parcel: Parcel, answer: Result<Numbers, StoreError>) {
+fn arrive(number: usize, parcel: Parcel, answer: Answer) {
     let Some(zone) = MainConf::current().and_then(|main| main.limit_zones.get(number)) else {
         return;
     };

@@ -5,8 +5,12 @@ use crate::nginx::guard::guard;
 use crate::nginx::shared::{Zone, ZoneGuard};
 use crate::nginx::{clock, log};
 use crate::rate_limit::ZonePlan;
+use crate::rate_limit::fleet::Demand;
 use crate::rate_limit::table::{Attached, FreshReason, Seed, Table, TableStats};
-use nginx_sys::{ngx_add_timer, ngx_conf_t, ngx_cycle, ngx_event_t, ngx_exiting, ngx_msec_t};
+use nginx_sys::{
+    ngx_add_timer, ngx_conf_t, ngx_cycle, ngx_event_t, ngx_exiting, ngx_msec_t, ngx_post_event,
+    ngx_posted_events,
+};
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -27,6 +31,8 @@ pub(in crate::nginx) struct LimitZone {
     /// The fleet's store, once the worker has started.
     pub(super) store: RefCell<Option<Store>>,
     timer: RefCell<Option<Box<ngx_event_t>>>,
+    /// Comes at the end of a turn of the event loop, when the store was asked in it.
+    asked: RefCell<Option<Box<ngx_event_t>>>,
     swept_ms: Cell<u64>,
 }
 
@@ -57,6 +63,7 @@ impl LimitZone {
                 full_seen: Cell::new(0),
                 store: RefCell::new(None),
                 timer: RefCell::new(None),
+                asked: RefCell::new(None),
                 swept_ms: Cell::new(0),
             })
         }
@@ -102,17 +109,38 @@ impl LimitZone {
 
     /// Begins to work beside requests.
     pub(super) fn begin(&self) {
-        // SAFETY: all-zero is an event that is not armed.
-        let mut timer: Box<ngx_event_t> = Box::new(unsafe { std::mem::zeroed() });
-        timer.handler = Some(tick);
-        timer.data = std::ptr::from_ref(self).cast_mut().cast();
-        // SAFETY: set before modules are loaded.
-        timer.log = unsafe { (*ngx_cycle).log };
+        let mut timer = self.event(tick);
         // Without it a worker that is told to quit would wait for the timer.
         timer.set_cancelable(1);
         // SAFETY: the event lives in its box as long as the configuration, that is as long as the worker.
         unsafe { ngx_add_timer(&mut *timer, self.period()) };
         *self.timer.borrow_mut() = Some(timer);
+        *self.asked.borrow_mut() = Some(self.event(wake));
+    }
+
+    /// An event that is about this zone.
+    fn event(&self, handler: unsafe extern "C" fn(*mut ngx_event_t)) -> Box<ngx_event_t> {
+        // SAFETY: all-zero is an event that is not armed.
+        let mut event: Box<ngx_event_t> = Box::new(unsafe { std::mem::zeroed() });
+        event.handler = Some(handler);
+        event.data = std::ptr::from_ref(self).cast_mut().cast();
+        // SAFETY: set before modules are loaded.
+        event.log = unsafe { (*ngx_cycle).log };
+        event
+    }
+
+    /// Asks the store on behalf of a request that will wait; false when nobody would answer.
+    pub(super) fn ask(&self, demands: &[Demand<'_>], waiting: u64) -> bool {
+        let store = self.store.borrow();
+        if !store.as_ref().is_some_and(|store| store.ask(&self.plan.name, demands, waiting)) {
+            return false;
+        }
+        // Its thread is woken once for all that is asked in this turn of the event loop.
+        if let Some(asked) = self.asked.borrow_mut().as_deref_mut() {
+            // SAFETY: the event lives as `begin` says; posted events are run by this thread.
+            unsafe { ngx_post_event(asked, &raw mut ngx_posted_events) };
+        }
+        true
     }
 
     /// Hands over what was counted and lets the store's thread end.
@@ -184,13 +212,23 @@ impl LimitZone {
 
 unsafe extern "C" fn tick(event: *mut ngx_event_t) {
     guard("rate limit timer", (), || {
-        // SAFETY: `start` set data to the zone, which lives as long as the worker's configuration.
+        // SAFETY: `event` set data to the zone, which lives as long as the worker's configuration.
         unsafe {
             let zone = &*(*event).data.cast::<LimitZone>();
             zone.tick();
             if ngx_exiting == 0 {
                 ngx_add_timer(event, zone.period());
             }
+        }
+    });
+}
+
+unsafe extern "C" fn wake(event: *mut ngx_event_t) {
+    guard("rate limit store", (), || {
+        // SAFETY: as in `tick`.
+        let zone = unsafe { &*(*event).data.cast::<LimitZone>() };
+        if let Some(store) = zone.store.borrow().as_ref() {
+            store.wake();
         }
     });
 }

@@ -119,15 +119,16 @@ impl Batcher {
 }
 
 fn call(zone: &str, deltas: &[(DeltaKey, Delta)]) -> Call {
-    let mut call = Script::Batch.call(deltas.len(), 4 * deltas.len());
+    let mut call = Call::default();
+    let mut writer = Script::Batch.call(&mut call, deltas.len(), 4 * deltas.len());
     for (key, _) in deltas {
-        call.counter(zone, key.key, key.unit);
+        writer.counter(zone, key.key, key.unit);
     }
     for (key, delta) in deltas {
-        call.word(key.unit.symbol().as_bytes());
-        call.number((delta.window == WindowKind::Sliding).into());
-        call.number(key.start_ms / 1_000);
-        call.number(delta.amount);
+        writer.word(key.unit.symbol().as_bytes());
+        writer.number((delta.window == WindowKind::Sliding).into());
+        writer.number(key.start_ms / 1_000);
+        writer.number(delta.amount);
     }
-    call.finish()
+    call
 }

@@ -1,27 +1,23 @@
 //! The conversation with Redis, on a thread of its own: callers hand over calls and never wait.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::mpsc::{
-    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
-};
 use std::time::Duration;
 
 use redis::{Connection, RedisError, ServerErrorKind, Value};
 
 use super::breaker::Breaker;
-use super::gate::Gate;
+use super::connector::Connector;
+use super::error::{StoreError, is_broken, is_trouble, reason};
+use super::queue::{Batch, Job, Next, Queue};
 use super::script::{Call, Numbers, Script, read_numbers};
 
-/// The most calls that wait; more mean that the store does not keep up.
-const MAX_QUEUED_CALLS: usize = 16_384;
 /// The most calls in one pipeline.
 const MAX_PIPELINE_CALLS: usize = 256;
 /// How often a silent connection is tried, so that one that the server closed costs no request.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
 /// How far a read timeout may be behind the deadline before it is set again: setting it is a system call.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(5);
-/// How long a connection may take to be made in the background: names, TCP, TLS and AUTH.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time since any fixed moment.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -37,17 +33,6 @@ pub struct ClientConfig {
     pub clock: Clock,
 }
 
-/// Why a call was not answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreError {
-    /// It was not answered in time.
-    Timeout,
-    /// There is no connection, or it broke.
-    Away,
-    /// Redis answered with an error; its code, such as `READONLY`.
-    Refused(String),
-}
-
 /// What an operator may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -57,16 +42,15 @@ pub enum Event {
     Down(String),
 }
 
-struct Job<T> {
-    call: Call,
-    token: T,
-    deadline: Duration,
-}
+/// What Redis said to a call.
+pub type Answer = Result<Numbers, StoreError>;
+
+/// Answers, each with the token that came with its call.
+pub type Answers<T> = Vec<(T, Answer)>;
 
 /// The callers' side. A worker has one for each store.
 pub struct Client<T> {
-    jobs: SyncSender<Job<T>>,
-    gate: Arc<Gate>,
+    queue: Arc<Queue<T>>,
     timeout: Duration,
     clock: Clock,
 }
@@ -75,18 +59,15 @@ impl<T> Client<T> {
     /// Both sides of a conversation; an error when the URL is none.
     pub fn new(config: ClientConfig) -> Result<(Self, Runner<T>), RedisError> {
         let redis = redis::Client::open(config.url.as_str())?;
-        let (jobs, queue) = sync_channel(MAX_QUEUED_CALLS);
-        let gate = Arc::new(Gate::default());
+        let queue = Arc::new(Queue::default());
         let client = Self {
-            jobs,
-            gate: Arc::clone(&gate),
+            queue: Arc::clone(&queue),
             timeout: config.timeout,
             clock: Arc::clone(&config.clock),
         };
         let runner = Runner {
             queue,
-            gate,
-            redis,
+            connector: Connector::new(redis),
             timeout: config.timeout,
             clock: config.clock,
             breaker: Breaker::open(),
@@ -97,32 +78,36 @@ impl<T> Client<T> {
         Ok((client, runner))
     }
 
-    /// Hands over a call. The token comes back with its answer, or at once when the store is away or does not keep up.
-    pub fn submit(&self, call: Call, token: T) -> Result<(), T> {
-        let mut refused = Some(token);
-        self.gate.pass(|| {
-            let deadline = (self.clock)() + self.timeout;
-            if let Some(token) = refused.take() {
-                let sent = self.jobs.try_send(Job { call, token, deadline });
-                refused = sent
-                    .err()
-                    .map(|(TrySendError::Full(job) | TrySendError::Disconnected(job))| job.token);
-            }
-        });
-        refused.map_or(Ok(()), Err)
+    /// Hands over a call, to be sent after the next [`wake`](Self::wake). The token comes back with its answer, or at once when
+    /// the store is away or does not keep up.
+    pub fn submit(&self, call: &Call, token: T) -> Result<(), T> {
+        if !self.is_up() {
+            return Err(token);
+        }
+        self.queue.push(&call.packed, token, (self.clock)() + self.timeout)
+    }
+
+    /// Has the calls sent: once for all that are handed over together, because it may take a system call.
+    pub fn wake(&self) {
+        self.queue.wake();
     }
 
     /// Whether calls are taken.
     pub fn is_up(&self) -> bool {
-        self.gate.is_open()
+        self.queue.is_open()
+    }
+}
+
+impl<T> Drop for Client<T> {
+    fn drop(&mut self) {
+        self.queue.abandon();
     }
 }
 
 /// The thread's side.
 pub struct Runner<T> {
-    queue: Receiver<Job<T>>,
-    gate: Arc<Gate>,
-    redis: redis::Client,
+    queue: Arc<Queue<T>>,
+    connector: Connector,
     timeout: Duration,
     clock: Clock,
     breaker: Breaker,
@@ -132,71 +117,80 @@ pub struct Runner<T> {
     reported: Option<bool>,
 }
 
+impl<T> Drop for Runner<T> {
+    fn drop(&mut self) {
+        self.queue.close(&mut Batch::default());
+    }
+}
+
 impl<T> Runner<T> {
     /// Serves calls until the client is dropped.
     ///
     /// Every token that was taken comes back through `complete`, in time: an exchange is given up when its oldest call is too
     /// old, and without a connection nothing waits.
-    pub fn run(
-        mut self,
-        mut complete: impl FnMut(T, Result<Numbers, StoreError>),
-        mut report: impl FnMut(Event),
-    ) {
+    pub fn run(mut self, mut complete: impl FnMut(Answers<T>), mut report: impl FnMut(Event)) {
+        self.queue.serve_here();
+        let mut batch = Batch::default();
         loop {
             let next = match self.breaker.until_probe((self.clock)()) {
-                None => self.serve(&mut complete, &mut report),
+                None => self.serve(&mut batch, &mut complete, &mut report),
                 Some(delay) => self.wait_and_probe(delay, &mut complete, &mut report),
             };
             if next.is_none() {
-                self.gate.close();
                 return;
             }
         }
     }
 
-    /// One pipeline, or a look at a silent connection; `None` when there is nobody left to serve.
+    /// All calls that wait, or a look at a silent connection; `None` when there is nobody left to serve.
     fn serve(
         &mut self,
-        complete: &mut impl FnMut(T, Result<Numbers, StoreError>),
+        batch: &mut Batch<T>,
+        complete: &mut impl FnMut(Answers<T>),
         report: &mut impl FnMut(Event),
     ) -> Option<()> {
-        let first = match self.queue.recv_timeout(IDLE_CHECK) {
-            Ok(job) => job,
-            Err(RecvTimeoutError::Timeout) => {
+        match self.queue.take(batch, IDLE_CHECK) {
+            Next::Serve => {}
+            Next::Idle => {
                 let deadline = (self.clock)() + self.timeout;
                 if let Err(error) = self.exchange_command(&redis::cmd("PING"), deadline) {
-                    self.fail(&error, report);
+                    self.fail(&error, complete, report);
                 }
                 return Some(());
             }
-            Err(RecvTimeoutError::Disconnected) => return None,
-        };
-        let mut jobs = vec![first];
-        while jobs.len() < MAX_PIPELINE_CALLS {
-            match self.queue.try_recv() {
-                Ok(job) => jobs.push(job),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            Next::End => return None,
+        }
+        let Batch { packed, jobs } = batch;
+        while !jobs.is_empty() {
+            let number = jobs.len().min(MAX_PIPELINE_CALLS);
+            let part: Vec<_> = jobs.drain(..number).collect();
+            if self.breaker.is_closed() {
+                self.converse(packed, part, complete, report);
+            } else {
+                complete(away(part));
             }
         }
-        let now = (self.clock)();
-        let (late, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.deadline <= now);
-        for job in late {
-            complete(job.token, Err(StoreError::Timeout));
-        }
-        self.converse(jobs, complete, report);
         Some(())
     }
 
     /// Sends calls as one pipeline and hands out the answers; calls of scripts that Redis has forgotten are sent again.
     fn converse(
         &mut self,
+        packed: &[u8],
         mut jobs: Vec<Job<T>>,
-        complete: &mut impl FnMut(T, Result<Numbers, StoreError>),
+        complete: &mut impl FnMut(Answers<T>),
         report: &mut impl FnMut(Event),
     ) {
+        let now = (self.clock)();
+        let late = jobs.iter().take_while(|job| job.deadline <= now).count();
+        if late > 0 {
+            complete(jobs.drain(..late).map(|job| (job.token, Err(StoreError::Timeout))).collect());
+        }
         for is_retry in [false, true] {
-            let Some(deadline) = jobs.iter().map(|job| job.deadline).min() else { return };
-            let answers = self.exchange(&jobs, deadline, is_retry);
+            // The oldest call's.
+            let Some(deadline) = jobs.first().map(|job| job.deadline) else { return };
+            let answers = self.exchange(packed, &jobs, deadline, is_retry);
+            let mut answered = Vec::with_capacity(jobs.len());
             let (mut forgotten, mut trouble) = (Vec::new(), None);
             for (job, answer) in jobs.into_iter().zip(answers) {
                 match answer {
@@ -204,21 +198,24 @@ impl<T> Runner<T> {
                         forgotten.push(job);
                     }
                     Err(error) => {
-                        complete(job.token, Err(store_error(&error)));
+                        answered.push((job.token, Err(StoreError::of(&error))));
                         if is_trouble(&error) {
                             trouble = Some(error);
                         }
                     }
                     Ok(value) => {
-                        let numbers = read_numbers(value);
-                        complete(job.token, numbers.ok_or(StoreError::Refused("ERR".to_owned())));
+                        let unreadable = || StoreError::Refused("ERR".to_owned());
+                        answered.push((job.token, read_numbers(&value).ok_or_else(unreadable)));
                     }
                 }
             }
             match trouble {
-                Some(error) => self.fail(&error, report),
+                Some(error) => self.fail(&error, complete, report),
                 None if forgotten.is_empty() => self.breaker.succeeded(),
                 None => {}
+            }
+            if !answered.is_empty() {
+                complete(answered);
             }
             jobs = forgotten;
         }
@@ -227,6 +224,7 @@ impl<T> Runner<T> {
     /// One answer for each call. After an error of the connection the rest has the same error.
     fn exchange(
         &mut self,
+        packed: &[u8],
         jobs: &[Job<T>],
         deadline: Duration,
         load_scripts: bool,
@@ -238,9 +236,7 @@ impl<T> Runner<T> {
                 }
             }
         }
-        let calls: Vec<&[u8]> = jobs.iter().map(|job| job.call.packed.as_slice()).collect();
-        let packed = calls.concat();
-        let mut broken = self.send(&packed, deadline).err();
+        let mut broken = self.send(&pipeline(packed, jobs), deadline).err();
         let mut answers = Vec::with_capacity(jobs.len());
         for _ in jobs {
             let answer = match &broken {
@@ -293,35 +289,30 @@ impl<T> Runner<T> {
         Ok(left)
     }
 
-    /// Fails what comes in until the probe is due, then probes; `None` when there is nobody left to serve.
+    /// Probes when the probe is due; `None` when there is nobody left to serve.
     fn wait_and_probe(
         &mut self,
         delay: Duration,
-        complete: &mut impl FnMut(T, Result<Numbers, StoreError>),
+        complete: &mut impl FnMut(Answers<T>),
         report: &mut impl FnMut(Event),
     ) -> Option<()> {
-        match self.queue.recv_timeout(delay) {
-            Ok(job) => {
-                complete(job.token, Err(StoreError::Away));
-                return Some(());
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return None,
+        if self.queue.rest(delay) == Next::End {
+            return None;
         }
         match self.probe() {
             Ok(()) => {
                 self.breaker.probed();
-                self.gate.open();
+                self.queue.open();
                 self.tell(Event::Up, report);
             }
-            Err(error) => self.fail(&error, report),
+            Err(error) => self.fail(&error, complete, report),
         }
         Some(())
     }
 
     /// A new connection that answers as fast as requests need it.
     fn probe(&mut self) -> redis::RedisResult<()> {
-        self.connection = Some(self.redis.get_connection_with_timeout(CONNECT_TIMEOUT)?);
+        self.connection = Some(self.connector.connect()?);
         for script in Script::ALL {
             let deadline = (self.clock)() + self.timeout;
             self.exchange_command(&script.load(), deadline)?;
@@ -339,11 +330,21 @@ impl<T> Runner<T> {
         }
     }
 
-    fn fail(&mut self, error: &RedisError, report: &mut impl FnMut(Event)) {
-        self.gate.close();
+    /// Opens the breaker. Nothing waits through a probe: what is in the queue comes back at once, and nothing is added.
+    fn fail(
+        &mut self,
+        error: &RedisError,
+        complete: &mut impl FnMut(Answers<T>),
+        report: &mut impl FnMut(Event),
+    ) {
+        let mut left = Batch::default();
+        self.queue.close(&mut left);
         self.connection = None;
         self.breaker.failed((self.clock)());
         self.tell(Event::Down(reason(error)), report);
+        if !left.jobs.is_empty() {
+            complete(away(left.jobs));
+        }
     }
 
     /// Reports changes only.
@@ -356,46 +357,25 @@ impl<T> Runner<T> {
     }
 }
 
+fn away<T>(jobs: Vec<Job<T>>) -> Answers<T> {
+    jobs.into_iter().map(|job| (job.token, Err(StoreError::Away))).collect()
+}
+
+/// The bytes of all calls: as they lie, unless some of those between were answered already.
+fn pipeline<'a, T>(packed: &'a [u8], jobs: &[Job<T>]) -> Cow<'a, [u8]> {
+    let bytes = |job: &Job<T>| packed.get(job.bytes.clone()).unwrap_or_default();
+    let run = jobs.first().zip(jobs.last()).map(|(first, last)| first.bytes.start..last.bytes.end);
+    let length: usize = jobs.iter().map(|job| job.bytes.len()).sum();
+    match run.and_then(|run| packed.get(run)) {
+        Some(run) if run.len() == length => Cow::Borrowed(run),
+        _ => Cow::Owned(jobs.iter().map(bytes).collect::<Vec<_>>().concat()),
+    }
+}
+
 fn no_connection() -> RedisError {
     std::io::Error::from(std::io::ErrorKind::NotConnected).into()
 }
 
 fn is_replica(role: &[Value]) -> bool {
     matches!(role.first(), Some(Value::BulkString(name)) if name == b"slave")
-}
-
-/// Whether nothing more can be read after this error.
-fn is_broken(error: &RedisError) -> bool {
-    error.is_io_error() || error.is_unrecoverable_error() || error.is_timeout()
-}
-
-/// Whether the connection should be given up: it is broken, or the server will refuse the next call just so.
-fn is_trouble(error: &RedisError) -> bool {
-    const LASTING: [&str; 8] =
-        ["READONLY", "NOAUTH", "NOPERM", "WRONGPASS", "LOADING", "MASTERDOWN", "MISCONF", "OOM"];
-    let says = |code: &str| {
-        // Before Redis 7 an error inside a script is an ERR with the code somewhere in its text.
-        error.code() == Some(code) || error.detail().is_some_and(|detail| detail.contains(code))
-    };
-    is_broken(error) || LASTING.into_iter().any(says)
-}
-
-fn store_error(error: &RedisError) -> StoreError {
-    if error.is_timeout() {
-        StoreError::Timeout
-    } else if is_broken(error) {
-        StoreError::Away
-    } else {
-        StoreError::Refused(error.code().unwrap_or("ERR").to_owned())
-    }
-}
-
-/// The reason in few words, without what Redis or the configuration says in detail.
-fn reason(error: &RedisError) -> String {
-    match error.code() {
-        Some(code) if !is_broken(error) => format!("redis answered {code}"),
-        _ if error.is_timeout() => "redis did not answer in time".to_owned(),
-        _ if error.is_connection_refusal() => "redis refused the connection".to_owned(),
-        _ => format!("no connection to redis: {}", error.category()),
-    }
 }

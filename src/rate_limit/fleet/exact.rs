@@ -14,11 +14,11 @@ pub struct Demand<'a> {
     pub terms: Terms<'a>,
 }
 
-/// The call that checks and charges all demands of a request by the rules of
+/// Writes the call that checks and charges all demands of a request by the rules of
 /// [`check_and_charge`](crate::rate_limit::policy::check_and_charge), with Redis's own clock.
-pub fn exact_call(zone: &str, demands: &[Demand<'_>]) -> Call {
+pub fn write_exact(call: &mut Call, zone: &str, demands: &[Demand<'_>]) {
     let counters = demands.iter().map(|demand| demand.terms.rates.len()).sum();
-    let mut call = Script::Exact.call(counters, 5 * demands.len() + 2 * counters);
+    let mut call = Script::Exact.call(call, counters, 5 * demands.len() + 2 * counters);
     for Demand { key, terms } in demands {
         for rate in terms.rates {
             call.counter(zone, *key, rate.unit);
@@ -35,10 +35,9 @@ pub fn exact_call(zone: &str, demands: &[Demand<'_>]) -> Call {
             call.word(rate.unit.symbol().as_bytes());
         }
     }
-    call.finish()
 }
 
-/// Reads the answer to [`exact_call`] with the same demands into a verdict; `false` when it has not the right shape.
+/// Reads the answer to [`write_exact`] with the same demands into a verdict; `false` when it has not the right shape.
 #[must_use]
 pub fn read_exact(numbers: &[i64], demands: &[Demand<'_>], verdict: &mut Verdict) -> bool {
     let units = demands.iter().flat_map(|demand| demand.terms.rates).map(|rate| rate.unit);

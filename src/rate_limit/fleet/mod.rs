@@ -8,14 +8,17 @@
 mod batch;
 mod breaker;
 mod client;
+mod connector;
+mod error;
 mod exact;
-mod gate;
+mod queue;
 mod script;
 
 pub use batch::{Batcher, Parcel};
 pub use breaker::Breaker;
-pub use client::{Client, ClientConfig, Clock, Event, Runner, StoreError};
-pub use exact::{Demand, exact_call, read_exact};
+pub use client::{Answer, Answers, Client, ClientConfig, Clock, Event, Runner};
+pub use error::StoreError;
+pub use exact::{Demand, read_exact, write_exact};
 pub use script::{Call, Numbers};
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The scripts, and calls of them in Redis's protocol.
 
-use std::io::Write as _;
 use std::sync::LazyLock;
 
-use redis::{FromRedisValue as _, Value};
+use redis::Value;
+use smallvec::SmallVec;
 
 use crate::rate_limit::key::FleetKey;
 use crate::rate_limit::rate::Unit;
@@ -44,10 +44,16 @@ impl Script {
         command
     }
 
-    /// A call with so many counters and arguments, which are to be written next, counters first.
-    pub(super) fn call(self, counters: usize, arguments: usize) -> CallWriter {
+    /// Begins a call with so many counters and arguments, which are to be written next, counters first.
+    pub(super) fn call<'a>(
+        self,
+        call: &'a mut Call,
+        counters: usize,
+        arguments: usize,
+    ) -> CallWriter<'a> {
+        call.packed.clear();
         let words = 3 + counters + arguments;
-        let mut writer = CallWriter(Vec::with_capacity(64 + 80 * counters + 12 * arguments));
+        let mut writer = CallWriter(&mut call.packed);
         writer.line(b'*', words as u64);
         writer.word(b"EVALSHA");
         writer.word(self.hash().as_bytes());
@@ -56,8 +62,8 @@ impl Script {
     }
 }
 
-/// One script call, ready to be sent.
-#[derive(Clone, Debug)]
+/// One script call, ready to be sent; its memory is there to be used again for the next.
+#[derive(Clone, Debug, Default)]
 pub struct Call {
     pub(super) packed: Vec<u8>,
 }
@@ -65,9 +71,9 @@ pub struct Call {
 /// Writes a call in Redis's protocol, without a piece of memory for every word.
 ///
 /// Source: Redis serialization protocol specification, "Sending commands to a Redis server".
-pub(super) struct CallWriter(Vec<u8>);
+pub(super) struct CallWriter<'a>(&'a mut Vec<u8>);
 
-impl CallWriter {
+impl CallWriter<'_> {
     /// An argument.
     pub(super) fn word(&mut self, word: &[u8]) {
         self.line(b'$', word.len() as u64);
@@ -77,51 +83,56 @@ impl CallWriter {
 
     /// An argument in decimal digits.
     pub(super) fn number(&mut self, number: u64) {
-        self.line(b'$', number.checked_ilog10().map_or(1, |digits| u64::from(digits) + 1));
-        self.digits(number);
-        self.0.extend_from_slice(b"\r\n");
+        match number {
+            // Most of them.
+            0..=9 => self.0.extend_from_slice(&[
+                b'$',
+                b'1',
+                b'\r',
+                b'\n',
+                b'0' + number as u8,
+                b'\r',
+                b'\n',
+            ]),
+            _ => self.word(itoa::Buffer::new().format(number).as_bytes()),
+        }
     }
 
     /// A counter's name. All counters of a zone are in one hash slot, because a request may need any of them together.
     pub(super) fn counter(&mut self, zone: &str, FleetKey(key): FleetKey, unit: Unit) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+        let mut hex = [0; 32];
+        for ([high, low], byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(key) {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+        }
         let symbol = unit.symbol().as_bytes();
-        let length = COUNTER_PREFIX.len() + zone.len() + 3 + 2 * key.len() + symbol.len();
+        let length = COUNTER_PREFIX.len() + zone.len() + 3 + hex.len() + symbol.len();
         self.line(b'$', length as u64);
-        self.0.extend_from_slice(COUNTER_PREFIX);
-        self.0.extend_from_slice(zone.as_bytes());
-        self.0.extend_from_slice(b"}:");
-        self.0.extend(key.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
-        self.0.push(b':');
-        self.0.extend_from_slice(symbol);
-        self.0.extend_from_slice(b"\r\n");
-    }
-
-    /// The call, once every word is there.
-    pub(super) fn finish(self) -> Call {
-        Call { packed: self.0 }
+        for part in [COUNTER_PREFIX, zone.as_bytes(), b"}:", &hex, b":", symbol, b"\r\n"] {
+            self.0.extend_from_slice(part);
+        }
     }
 
     fn line(&mut self, kind: u8, number: u64) {
         self.0.push(kind);
-        self.digits(number);
+        self.0.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         self.0.extend_from_slice(b"\r\n");
-    }
-
-    fn digits(&mut self, number: u64) {
-        let _ = write!(self.0, "{number}");
     }
 }
 
 const COUNTER_PREFIX: &[u8] = b"{apigate:";
 
-/// The numbers that a script answered.
-pub type Numbers = Vec<i64>;
+/// The numbers that a script answered; those for two rates take no memory of their own.
+pub type Numbers = SmallVec<[i64; 9]>;
 
 /// The numbers of an answer; `None` for an answer of another shape.
-pub(super) fn read_numbers(value: Value) -> Option<Numbers> {
-    Numbers::from_redis_value(value).ok()
+pub(super) fn read_numbers(value: &Value) -> Option<Numbers> {
+    let Value::Array(values) = value else { return None };
+    values
+        .iter()
+        .map(|value| if let Value::Int(number) = value { Some(*number) } else { None })
+        .collect()
 }
 
 #[cfg(test)]
@@ -130,15 +141,20 @@ mod tests {
 
     #[test]
     fn calls_are_written_in_the_protocol_of_redis() {
-        let mut writer = Script::Batch.call(1, 3);
-        writer.counter("api", FleetKey([0xab; 16]), Unit::Month);
-        writer.word(b"M");
-        writer.number(0);
-        writer.number(1_000);
+        let mut call = Call::default();
+        for _ in 0..2 {
+            let mut writer = Script::Batch.call(&mut call, 1, 5);
+            writer.counter("api", FleetKey([0xab; 16]), Unit::Month);
+            writer.word(b"M");
+            for number in [0, 9, 10, u64::MAX] {
+                writer.number(number);
+            }
+        }
         let name = format!("{{apigate:api}}:{}:M", "ab".repeat(16));
         let mut expected = redis::cmd("EVALSHA");
-        expected.arg(Script::Batch.hash()).arg(1).arg(name).arg("M").arg(0).arg(1_000);
-        let written = String::from_utf8(writer.finish().packed).unwrap();
+        expected.arg(Script::Batch.hash()).arg(1).arg(name).arg("M");
+        expected.arg(0).arg(9).arg(10).arg(u64::MAX);
+        let written = String::from_utf8(call.packed).unwrap();
         assert_eq!(written, String::from_utf8(expected.get_packed_command()).unwrap());
     }
 }

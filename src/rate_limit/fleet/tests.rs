@@ -22,12 +22,12 @@ use crate::rate_limit::rate::{Rate, Unit};
 use crate::rate_limit::table::{Fingerprint, Seed, Table};
 use crate::rate_limit::window::{Window, WindowKind};
 
-type Answer = (u64, Result<Numbers, StoreError>, Instant);
+type Arrival = (u64, Answer, Instant);
 
 /// A client with its thread; answers and events arrive on channels.
 struct Conversation {
     client: Client<u64>,
-    answers: mpsc::Receiver<Answer>,
+    answers: mpsc::Receiver<Arrival>,
     events: mpsc::Receiver<Event>,
 }
 
@@ -42,10 +42,12 @@ impl Conversation {
         let (answer, answers) = mpsc::channel();
         let (event, events) = mpsc::channel();
         std::thread::spawn(move || {
-            runner.run(
-                |token, result| drop(answer.send((token, result, Instant::now()))),
-                |happened| drop(event.send(happened)),
-            );
+            let complete = |given: Answers<u64>| {
+                for (token, result) in given {
+                    let _ = answer.send((token, result, Instant::now()));
+                }
+            };
+            runner.run(complete, |happened| drop(event.send(happened)));
         });
         Self { client, answers, events }
     }
@@ -61,13 +63,19 @@ impl Conversation {
         assert_eq!(self.events.recv_timeout(PATIENCE), Ok(event));
     }
 
-    fn ask(&self, call: Call) -> Result<Numbers, StoreError> {
-        self.client.submit(call, 0).map_err(|_| StoreError::Away)?;
+    fn submit(&self, call: &Call, token: u64) -> Result<(), u64> {
+        let submitted = self.client.submit(call, token);
+        self.client.wake();
+        submitted
+    }
+
+    fn ask(&self, call: &Call) -> Answer {
+        self.submit(call, 0).map_err(|_| StoreError::Away)?;
         self.answers.recv_timeout(PATIENCE).unwrap().1
     }
 
     fn passes(&self, demands: &[Demand<'_>]) -> bool {
-        let numbers = self.ask(exact_call("z", demands)).unwrap();
+        let numbers = self.ask(&exact_call(demands)).unwrap();
         let mut verdict = Verdict::default();
         assert!(read_exact(&numbers, demands, &mut verdict));
         !verdict.is_refused()
@@ -80,6 +88,12 @@ fn rates(text: &str) -> Vec<Rate> {
 
 fn terms(rates: &[Rate]) -> Terms<'_> {
     Terms { rates, window: WindowKind::Fixed, cost: 1, counting: Counting::Allowed, dry_run: false }
+}
+
+fn exact_call(demands: &[Demand<'_>]) -> Call {
+    let mut call = Call::default();
+    write_exact(&mut call, "z", demands);
+    call
 }
 
 fn key(number: u8) -> FleetKey {
@@ -153,7 +167,7 @@ fn the_store_decides_and_counts_as_the_table_does() {
             .collect();
         let asked: Vec<_> =
             demands.iter().map(|(k, terms)| Demand { key: key(*k), terms: *terms }).collect();
-        let numbers = conversation.ask(exact_call("z", &asked)).unwrap();
+        let numbers = conversation.ask(&exact_call(&asked)).unwrap();
         assert!(read_exact(&numbers, &asked, &mut there));
         let charges: Vec<_> = demands
             .iter()
@@ -200,7 +214,7 @@ fn counters_carry_into_the_next_window_and_expire_after_it() {
     for (days_ago, expected_previous) in [(1, 1_000_000), (2, 0)] {
         let () = connection.set(&name, stored(days_ago, 1_000_000)).unwrap();
         let asked = [Demand { key: key(1), terms: sliding }];
-        let numbers = conversation.ask(exact_call("z", &asked)).unwrap();
+        let numbers = conversation.ask(&exact_call(&asked)).unwrap();
         assert_eq!(numbers[1..4], [(day.start_ms / 1_000) as i64, 0, expected_previous]);
     }
     let seconds: u64 = connection.ttl(&name).unwrap();
@@ -218,7 +232,7 @@ fn three_hosts_pass_exactly_the_limit() {
                 let list = rates("1000r/y");
                 let asked = [Demand { key: key(1), terms: terms(&list) }];
                 for token in 0..2_000 {
-                    conversation.client.submit(exact_call("z", &asked), token).unwrap();
+                    conversation.submit(&exact_call(&asked), token).unwrap();
                 }
                 let mut passed = 0;
                 for _ in 0..2_000 {
@@ -266,7 +280,7 @@ impl Host {
     fn exchange(&mut self, now_ms: u64) {
         let table = Table::view(&self.words).unwrap();
         for (call, parcel) in self.batcher.flush("z") {
-            let numbers = self.conversation.ask(call).unwrap();
+            let numbers = self.conversation.ask(&call).unwrap();
             assert!(self.batcher.apply(&table, &parcel, &numbers, now_ms));
         }
     }

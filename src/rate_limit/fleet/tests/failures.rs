@@ -6,14 +6,14 @@ const TIMEOUT: Duration = Duration::from_millis(50);
 
 fn call() -> Call {
     let list = rates("1000000r/y");
-    exact_call("z", &[Demand { key: key(9), terms: terms(&list) }])
+    exact_call(&[Demand { key: key(9), terms: terms(&list) }])
 }
 
 /// Asks until the store answers; how long that took.
 fn recover(conversation: &Conversation) -> Duration {
     let started = Instant::now();
     while started.elapsed() < PATIENCE {
-        if conversation.ask(call()).is_ok() {
+        if conversation.ask(&call()).is_ok() {
             return started.elapsed();
         }
         std::thread::yield_now();
@@ -29,7 +29,7 @@ fn forgotten_scripts_are_sent_again_without_anybody_noticing() {
         if token % 10 == 0 {
             let () = redis::cmd("SCRIPT").arg("FLUSH").query(&mut server.connection()).unwrap();
         }
-        assert!(conversation.ask(call()).is_ok(), "{token}");
+        assert!(conversation.ask(&call()).is_ok(), "{token}");
     }
     assert!(conversation.events.try_recv().is_err());
 }
@@ -46,14 +46,14 @@ fn a_stopped_store_is_given_up_in_time_and_taken_back_within_two_seconds() {
     let stopped = Instant::now();
     while stopped.elapsed() < Duration::from_millis(1_500) {
         let now = Instant::now();
-        match conversation.client.submit(call(), sent.len() as u64) {
+        match conversation.submit(&call(), sent.len() as u64) {
             Ok(()) => sent.push(now),
             Err(_) => failed += 1,
         }
-        assert!(now.elapsed() < Duration::from_millis(20), "submit waited");
+        assert!(now.elapsed() < TIMEOUT, "submit waited");
         std::thread::sleep(Duration::from_millis(1));
     }
-    assert!(!sent.is_empty() && failed > 1_000 / 2, "{} {failed}", sent.len());
+    assert!(!sent.is_empty() && failed > sent.len(), "{} {failed}", sent.len());
     for _ in 0..sent.len() {
         let (token, result, at) = conversation.answers.recv_timeout(PATIENCE).unwrap();
         assert!(result.is_err());
@@ -76,10 +76,10 @@ fn a_killed_store_is_found_again_on_its_return() {
     server.kill();
     let started = Instant::now();
     while conversation.client.is_up() {
-        let _ = conversation.ask(call());
+        let _ = conversation.ask(&call());
     }
     assert!(started.elapsed() < Duration::from_millis(1_100));
-    assert_eq!(conversation.ask(call()), Err(StoreError::Away));
+    assert_eq!(conversation.ask(&call()), Err(StoreError::Away));
     server.restart();
     let took = recover(&conversation);
     assert!(took < Duration::from_secs(2), "{took:?}");
@@ -97,7 +97,7 @@ fn a_silent_connection_that_the_server_closes_costs_no_request() {
         .unwrap();
     assert!(matches!(conversation.events.recv_timeout(PATIENCE), Ok(Event::Down(_))));
     conversation.expect(Event::Up);
-    assert!(conversation.ask(call()).is_ok());
+    assert!(conversation.ask(&call()).is_ok());
 }
 
 #[test]
@@ -110,10 +110,10 @@ fn a_server_that_becomes_a_replica_is_not_counted_in() {
         let () = redis::cmd("REPLICAOF").arg(words).query(&mut server.connection()).unwrap();
     };
     replicate(&["127.0.0.1", &other.port.to_string()]);
-    let answer = conversation.ask(call());
+    let answer = conversation.ask(&call());
     assert!(matches!(&answer, Err(StoreError::Refused(code)) if code == "READONLY"), "{answer:?}");
     conversation.expect(Event::Down("redis answered READONLY".to_owned()));
-    assert_eq!(conversation.ask(call()), Err(StoreError::Away));
+    assert_eq!(conversation.ask(&call()), Err(StoreError::Away));
     replicate(&["NO", "ONE"]);
     recover(&conversation);
 }
@@ -130,7 +130,7 @@ fn users_passwords_and_databases_are_used_and_a_changed_password_is_survived() {
     let url = format!("redis://gate:first@127.0.0.1:{}/5", server.port);
     let conversation = Conversation::start(&url, TIMEOUT);
     conversation.expect(Event::Up);
-    assert!(conversation.ask(call()).is_ok());
+    assert!(conversation.ask(&call()).is_ok());
     let mut connection = server.connection();
     let keys: Vec<String> = connection.keys("*").unwrap();
     assert_eq!(keys.len(), 0);
@@ -139,7 +139,7 @@ fn users_passwords_and_databases_are_used_and_a_changed_password_is_survived() {
     assert_eq!(keys.len(), 1);
     // A changed password leaves sessions alone; what comes after them is refused until the password is ours again.
     user(">second");
-    assert!(conversation.ask(call()).is_ok());
+    assert!(conversation.ask(&call()).is_ok());
     let end = ["KILL", "USER", "gate"];
     let () = redis::cmd("CLIENT").arg(&end).query(&mut server.connection()).unwrap();
     let down = conversation.events.recv_timeout(PATIENCE).unwrap();
@@ -155,7 +155,7 @@ fn another_value_under_a_counter_s_name_fails_that_call_alone() {
     let conversation = Conversation::patient(&server);
     let name = counter_name(key(9), Unit::Year);
     let () = server.connection().lpush(&name, "x").unwrap();
-    assert!(matches!(conversation.ask(call()), Err(StoreError::Refused(_))));
+    assert!(matches!(conversation.ask(&call()), Err(StoreError::Refused(_))));
     let list = rates("5r/y");
     assert!(conversation.passes(&[Demand { key: key(1), terms: terms(&list) }]));
 }
@@ -197,10 +197,20 @@ fn tls_is_spoken_and_certificates_are_verified() {
     let unverified = format!("rediss://127.0.0.1:{}/#insecure", server.port);
     let conversation = Conversation::start(&unverified, Duration::from_secs(2));
     conversation.expect(Event::Up);
-    assert!(conversation.ask(call()).is_ok());
+    assert!(conversation.ask(&call()).is_ok());
     let verified = format!("rediss://127.0.0.1:{}/", server.port);
     let conversation = Conversation::start(&verified, Duration::from_secs(2));
     assert!(matches!(conversation.events.recv_timeout(PATIENCE), Ok(Event::Down(_))));
+}
+
+#[test]
+fn a_server_that_says_nothing_to_a_tls_handshake_does_not_hold_up_the_next_attempt() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let conversation = Conversation::start(&format!("rediss://127.0.0.1:{port}/"), TIMEOUT);
+    let silent: Vec<_> = (0..3).map(|_| listener.accept().unwrap()).collect();
+    assert!(matches!(conversation.events.recv_timeout(PATIENCE), Ok(Event::Down(_))));
+    assert_eq!(silent.len(), 3);
 }
 
 #[test]
@@ -214,14 +224,14 @@ fn a_dropped_client_ends_its_thread_and_every_token_comes_back() {
     let (up, is_up) = mpsc::channel();
     let count = Arc::clone(&answered);
     let thread = std::thread::spawn(move || {
-        let complete = |(): (), _| {
-            count.fetch_add(1, Ordering::SeqCst);
+        let complete = |answers: Answers<()>| {
+            count.fetch_add(answers.len() as u64, Ordering::SeqCst);
         };
         runner.run(complete, |event| drop(up.send(event)));
     });
     assert_eq!(is_up.recv_timeout(PATIENCE), Ok(Event::Up));
     for _ in 0..1_000 {
-        client.submit(call(), ()).unwrap();
+        client.submit(&call(), ()).unwrap();
     }
     drop(client);
     thread.join().unwrap();
