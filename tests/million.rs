@@ -1,4 +1,5 @@
-//! What a large set of consumers costs: the time to start, the memory of all processes together, a lookup.
+//! What a large set of consumers costs: the time to start, the memory of all processes together, a lookup; and what a counter
+//! costs in a zone that has many.
 //!
 //! `APIGATE_MILLION=1` takes a million consumers; without it there are a tenth of that, held to a tenth of the limits.
 //! Figures are printed. Both times are judged by what they take of a processor, because what else the machine does
@@ -14,14 +15,24 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::LazyLock;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use apigate::consumers::{ConsumerSet, KeyDigest, SetBuilder, file};
+use apigate::rate_limit::key::{CounterId, Key};
+use apigate::rate_limit::policy::{Charge, Counting, Spending, Terms, Verdict, check_and_charge};
+use apigate::rate_limit::table::{Seed, Table, zone_bytes_for};
+use apigate::rate_limit::window::WindowKind;
+use apigate::rate_limit::{Rate, Unit};
 use harness::http::Request;
 use harness::wait::scaled;
 use harness::{Flavour, Nginx, NginxBuilder, Outcome, until};
 
-harness::scenarios![a_large_set_starts_soon_and_is_shared_by_all_workers, a_lookup_takes_no_time];
+harness::scenarios![
+    a_large_set_starts_soon_and_is_shared_by_all_workers,
+    a_lookup_takes_no_time,
+    a_counter_among_a_million_takes_no_time,
+];
 
 const MILLION: u64 = 1_000_000;
 const WORKERS: usize = 4;
@@ -33,6 +44,12 @@ const BYTES_LIMIT: u64 = 200;
 /// What the memory of other things may differ by from one start to another.
 const NOISE_BYTES: u64 = 4 << 20;
 const LOOKUP_LIMIT: Duration = Duration::from_micros(1);
+/// For a request's key and the counter of one rate.
+const COUNTER_LIMIT: Duration = Duration::from_micros(2);
+/// What a debug build may take longer, and still not look at many counters for one.
+const UNOPTIMISED: u32 = 10;
+/// prime, and larger than any step between neighbours
+const STRIDE: u64 = 7_368_787;
 
 fn count() -> u64 {
     if std::env::var_os("APIGATE_MILLION").is_some() { MILLION } else { MILLION / 10 }
@@ -174,8 +191,6 @@ fn load(json: &str) -> Outcome<ConsumerSet> {
 /// In no order, so that nothing of the set is in the processor's caches by luck.
 fn a_lookup_takes_no_time(flavour: Flavour) -> Outcome {
     const LOOKUPS: u64 = 100_000;
-    /// prime, and larger than any step between neighbours
-    const STRIDE: u64 = 7_368_787;
     let count = count();
     let set = load(json())?;
     let keys: Vec<String> = (0..LOOKUPS).map(|turn| key(turn * STRIDE % count)).collect();
@@ -191,6 +206,45 @@ fn a_lookup_takes_no_time(flavour: Flavour) -> Outcome {
     }
     if !cfg!(debug_assertions) && each > LOOKUP_LIMIT {
         return Err(format!("{each:?} a lookup").into());
+    }
+    Ok(())
+}
+
+/// Charges each key once, in no order; the processor time for one.
+fn charge_all(table: Table<'_>, keys: &[String]) -> Outcome<Duration> {
+    let rates = [Rate { limit: 1_000, unit: Unit::Day }];
+    let (window, counting) = (WindowKind::Fixed, Counting::Allowed);
+    let terms = Terms { rates: &rates, window, cost: 1, counting, dry_run: false };
+    let counter = CounterId::named("million");
+    let mut verdict = Verdict::default();
+    let mut lost = 0;
+    let begun = own_time()?;
+    for key in keys {
+        let key = Key::Header(black_box(key.as_bytes())).fingerprint(&counter, table.seed());
+        check_and_charge(&[Charge { table, key, terms }], Spending::Charge, 1_000, &mut verdict);
+        lost += verdict.untracked();
+    }
+    let each = (own_time()? - begun) / u32::try_from(keys.len())?;
+    if lost == 0 { Ok(each) } else { Err(format!("{lost} keys found no room").into()) }
+}
+
+fn a_counter_among_a_million_takes_no_time(flavour: Flavour) -> Outcome {
+    let count = count();
+    let words: Vec<AtomicU64> = (0..zone_bytes_for(count) / 8).map(|_| AtomicU64::new(0)).collect();
+    let (table, _) = Table::attach(&words, Seed([1, 2])).map_err(|_| "the zone is too small")?;
+    let keys: Vec<String> = (0..count).map(|turn| key(turn * STRIDE % count)).collect();
+    let inserted = charge_all(table, &keys)?;
+    let found = charge_all(table, &keys)?;
+    let occupied = table.stats().occupied;
+    eprintln!(
+        "{flavour}: of {occupied} counters one is inserted in {inserted:?}, found in {found:?}"
+    );
+    if occupied != count {
+        return Err(format!("{occupied} counters for {count} keys").into());
+    }
+    let limit = COUNTER_LIMIT * if cfg!(debug_assertions) { UNOPTIMISED } else { 1 };
+    if inserted.max(found) > limit {
+        return Err(format!("{inserted:?} to insert a counter, {found:?} to find it").into());
     }
     Ok(())
 }
