@@ -328,6 +328,10 @@ impl Directive for KeyAuthFailures {
         if level.failures.as_ref().is_some_and(Vec::is_empty) {
             return Err(words.duplicate());
         }
+        let rate = words.first()?.to_owned();
+        if rate.contains('=') {
+            return Err(DirectiveError::new(format!("no rate in \"{}\" directive", words.name())));
+        }
         let (mut zone, mut status) = (None, None);
         for parameter in words.parameters(1) {
             match parameter.name {
@@ -343,7 +347,7 @@ impl Directive for KeyAuthFailures {
             }
         }
         level.failures.get_or_insert_default().push(FailureSettings {
-            rate: words.first()?.to_owned(),
+            rate,
             zone: zone.ok_or_else(|| words.missing("zone"))?,
             status: status.unwrap_or(TOO_MANY_REQUESTS),
             place: words.place().clone(),

@@ -109,6 +109,7 @@ fn off_stops_inheritance_and_silence_inherits() {
 fn failures_need_a_zone_and_a_rate_that_can_be_read() {
     for (arguments, expected) in [
         (&["5r/m"][..], "\"key_auth_failures\" must have \"zone\" parameter"),
+        (&["zone=z", "5r/m"], "no rate in \"key_auth_failures\" directive"),
         (&["5r/m", "zone="], "invalid parameter \"zone=\""),
         (&["5r/m", "zone=z", "status=200"], "invalid parameter \"status=200\""),
         (&["5r/m", "zone=z", "by=ip"], "invalid parameter \"by=ip\""),
