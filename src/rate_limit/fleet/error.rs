@@ -20,7 +20,7 @@ impl StoreError {
         } else if is_broken(error) {
             Self::Away
         } else {
-            Self::Refused(error.code().unwrap_or("ERR").to_owned())
+            Self::Refused(code(error).unwrap_or("ERR").to_owned())
         }
     }
 }
@@ -32,18 +32,27 @@ pub(super) fn is_broken(error: &RedisError) -> bool {
 
 /// Whether the connection should be given up: it is broken, or the server will refuse the next call just so.
 pub(super) fn is_trouble(error: &RedisError) -> bool {
+    is_broken(error) || lasting(error).is_some()
+}
+
+/// The code of an error that the next call will meet too.
+fn lasting(error: &RedisError) -> Option<&'static str> {
     const LASTING: [&str; 8] =
         ["READONLY", "NOAUTH", "NOPERM", "WRONGPASS", "LOADING", "MASTERDOWN", "MISCONF", "OOM"];
-    let says = |code: &str| {
-        // Before Redis 7 an error inside a script is an ERR with the code somewhere in its text.
+    // Before Redis 7 an error inside a script is an ERR with the code somewhere in its text.
+    let says = |code: &&str| {
         error.code() == Some(code) || error.detail().is_some_and(|detail| detail.contains(code))
     };
-    is_broken(error) || LASTING.into_iter().any(says)
+    LASTING.into_iter().find(says)
+}
+
+fn code(error: &RedisError) -> Option<&str> {
+    lasting(error).or(error.code())
 }
 
 /// The reason in few words, without what Redis or the configuration says in detail.
 pub(super) fn reason(error: &RedisError) -> String {
-    match error.code() {
+    match code(error) {
         Some(code) if !is_broken(error) => format!("redis answered {code}"),
         _ if error.is_timeout() => "redis did not answer in time".to_owned(),
         _ if error.is_connection_refusal() => "redis refused the connection".to_owned(),
