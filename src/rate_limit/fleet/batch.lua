@@ -17,7 +17,7 @@ for number, key in ipairs(KEYS) do
     local _, counted_finish = window(unit, counted)
     if counted_finish == start then previous = previous + delta end
   end
-  write(key, unit, now, start, finish, current, previous, math.max(kept, sliding))
+  write(key, unit, now, start, finish, current, previous, max(kept, sliding))
   reply[#reply + 1] = start
   reply[#reply + 1] = current
   reply[#reply + 1] = previous

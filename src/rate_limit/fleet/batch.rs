@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::script::{Call, Script};
+use super::script::{Call, HexKey, Script};
 use crate::rate_limit::key::FleetKey;
 use crate::rate_limit::policy::Standing;
 use crate::rate_limit::rate::Unit;
@@ -122,7 +122,7 @@ fn call(zone: &str, deltas: &[(DeltaKey, Delta)]) -> Call {
     let mut call = Call::default();
     let mut writer = Script::Batch.call(&mut call, deltas.len(), 4 * deltas.len());
     for (key, _) in deltas {
-        writer.counter(zone, key.key, key.unit);
+        writer.counter(zone, &HexKey::of(key.key), key.unit);
     }
     for (key, delta) in deltas {
         writer.word(key.unit.symbol().as_bytes());

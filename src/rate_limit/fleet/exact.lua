@@ -1,50 +1,48 @@
 -- KEYS: one counter for each rate. ARGV: for each demand the number of its rates, cost, count all (0 or 1), dry run, sliding;
 -- then the limit and the unit of each rate. Answers now in ms, then start, current and previous before the request and whether
 -- it fits in, for each rate.
-local demands, reply, at, number, refused = {}, { now_ms }, 1, 0, false
-while at <= #ARGV do
-  local demand = {
-    cost = tonumber(ARGV[at + 1]), all = ARGV[at + 2] == '1', dry_run = ARGV[at + 3] == '1',
-    sliding = tonumber(ARGV[at + 4]), passes = true, rates = {},
-  }
-  local rates = tonumber(ARGV[at])
+local reply, finishes, kept, fits, refused = { now_ms }, {}, {}, {}, false
+local at, rate, length = 1, 0, #ARGV
+while at <= length do
+  local demand, last = at, rate + ARGV[at]
+  local cost, sliding, passes = tonumber(ARGV[at + 1]), ARGV[at + 4] == '1', true
   at = at + 5
-  for _ = 1, rates do
-    number = number + 1
-    local rate = { key = KEYS[number], limit = tonumber(ARGV[at]), unit = ARGV[at + 1] }
-    at = at + 2
-    rate.start, rate.finish, rate.current, rate.previous, rate.sliding =
-      read(rate.key, rate.unit, now)
+  while rate < last do
+    rate = rate + 1
+    local start, finish, current, previous, keep = read(KEYS[rate], ARGV[at + 1], now)
     local carried = 0
-    if demand.sliding == 1 and rate.previous > 0 then
-      local left, length = rate.finish * 1000 - now_ms, (rate.finish - rate.start) * 1000
-      carried = math.ceil(rate.previous * math.min(left, length) / length)
+    if sliding and previous > 0 then
+      local left, whole = finish * 1000 - now_ms, (finish - start) * 1000
+      carried = math.ceil(previous * math.min(left, whole) / whole)
     end
-    local remaining = math.max(rate.limit - rate.current - carried, 0)
-    local passes = demand.cost <= remaining
-    if not passes then demand.passes = false end
-    reply[#reply + 1] = rate.start
-    reply[#reply + 1] = rate.current
-    reply[#reply + 1] = rate.previous
-    reply[#reply + 1] = passes and 1 or 0
-    demand.rates[#demand.rates + 1] = rate
+    local fit = 1
+    if cost > max(ARGV[at] - current - carried, 0) then fit, passes = 0, false end
+    local slot = rate * 4
+    reply[slot - 2], reply[slot - 1], reply[slot], reply[slot + 1] = start, current, previous, fit
+    finishes[rate], kept[rate] = finish, keep
+    at = at + 2
   end
-  if not demand.passes and not demand.dry_run then refused = true end
-  demands[#demands + 1] = demand
+  if not passes and ARGV[demand + 3] == '0' then refused = true end
+  fits[demand] = passes
 end
 
 -- A counter that two demands share is charged once, with the larger cost.
 local charged = {}
-for _, demand in ipairs(demands) do
-  if demand.cost > 0 and (demand.all or (demand.passes and not refused)) then
-    for _, rate in ipairs(demand.rates) do
-      if demand.cost > (charged[rate.key] or 0) then
-        charged[rate.key] = demand.cost
-        local sliding = math.max(rate.sliding, demand.sliding)
-        write(rate.key, rate.unit, now, rate.start, rate.finish, rate.current + demand.cost,
-          rate.previous, sliding)
-      end
+at, rate = 1, 0
+while at <= length do
+  local last, cost = rate + ARGV[at], tonumber(ARGV[at + 1])
+  local charges = cost > 0 and (ARGV[at + 2] == '1' or (fits[at] and not refused))
+  local sliding = tonumber(ARGV[at + 4])
+  at = at + 5
+  while rate < last do
+    rate = rate + 1
+    local key, slot = KEYS[rate], rate * 4
+    if charges and cost > (charged[key] or 0) then
+      charged[key] = cost
+      write(key, ARGV[at + 1], now, reply[slot - 2], finishes[rate], reply[slot - 1] + cost,
+        reply[slot], max(kept[rate], sliding))
     end
+    at = at + 2
   end
 end
 return reply

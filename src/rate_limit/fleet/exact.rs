@@ -1,6 +1,6 @@
 //! Exact counting: one script call for everything that a request checks and charges in one store.
 
-use super::script::{Call, Script};
+use super::script::{Call, HexKey, Script};
 use crate::rate_limit::key::FleetKey;
 use crate::rate_limit::policy::{Counting, Terms, Verdict};
 use crate::rate_limit::window::{Count, Window, WindowKind};
@@ -20,8 +20,9 @@ pub fn write_exact(call: &mut Call, zone: &str, demands: &[Demand<'_>]) {
     let counters = demands.iter().map(|demand| demand.terms.rates.len()).sum();
     let mut call = Script::Exact.call(call, counters, 5 * demands.len() + 2 * counters);
     for Demand { key, terms } in demands {
+        let key = HexKey::of(*key);
         for rate in terms.rates {
-            call.counter(zone, *key, rate.unit);
+            call.counter(zone, &key, rate.unit);
         }
     }
     for Demand { terms, .. } in demands {

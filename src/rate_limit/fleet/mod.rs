@@ -1,4 +1,5 @@
-//! The store that the hosts of a fleet count in: Redis 5 or later, a single node without Sentinel.
+//! The store that the hosts of a fleet count in: Redis 5 or later, a single node without Sentinel. Scripts use nothing that 5.0
+//! lacks: no `SET` with KEEPTTL or GET (6.0, 6.2), and effects are replicated, which `TIME` before a write needs.
 //!
 //! Exact mode is one script call a request, judged and charged in Redis with Redis's own clock, so the clocks of the hosts do not
 //! matter. Batch mode counts on the host and exchanges deltas. All counters of a zone are in one hash slot.

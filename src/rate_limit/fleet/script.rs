@@ -99,17 +99,11 @@ impl CallWriter<'_> {
     }
 
     /// A counter's name. All counters of a zone are in one hash slot, because a request may need any of them together.
-    pub(super) fn counter(&mut self, zone: &str, FleetKey(key): FleetKey, unit: Unit) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-        let mut hex = [0; 32];
-        for ([high, low], byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(key) {
-            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
-        }
+    pub(super) fn counter(&mut self, zone: &str, key: &HexKey, unit: Unit) {
         let symbol = unit.symbol().as_bytes();
-        let length = COUNTER_PREFIX.len() + zone.len() + 3 + hex.len() + symbol.len();
+        let length = COUNTER_PREFIX.len() + zone.len() + 3 + key.0.len() + symbol.len();
         self.line(b'$', length as u64);
-        for part in [COUNTER_PREFIX, zone.as_bytes(), b"}:", &hex, b":", symbol, b"\r\n"] {
+        for part in [COUNTER_PREFIX, zone.as_bytes(), b"}:", &key.0, b":", symbol, b"\r\n"] {
             self.0.extend_from_slice(part);
         }
     }
@@ -118,6 +112,21 @@ impl CallWriter<'_> {
         self.0.push(kind);
         self.0.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         self.0.extend_from_slice(b"\r\n");
+    }
+}
+
+/// A counter's key as it is written, once for all of its units.
+pub(super) struct HexKey([u8; 32]);
+
+impl HexKey {
+    pub(super) fn of(FleetKey(key): FleetKey) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+        let mut hex = [0; 32];
+        for ([high, low], byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(key) {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+        }
+        Self(hex)
     }
 }
 
@@ -144,7 +153,7 @@ mod tests {
         let mut call = Call::default();
         for _ in 0..2 {
             let mut writer = Script::Batch.call(&mut call, 1, 5);
-            writer.counter("api", FleetKey([0xab; 16]), Unit::Month);
+            writer.counter("api", &HexKey::of(FleetKey([0xab; 16])), Unit::Month);
             writer.word(b"M");
             for number in [0, 9, 10, u64::MAX] {
                 writer.number(number);
