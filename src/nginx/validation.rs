@@ -31,8 +31,12 @@ pub(super) fn head(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
     }
     let parameters: Vec<(&str, &[u8])> =
         parameters.iter().map(|(name, value)| (*name, &**value)).collect();
-    let facts =
-        HeadFacts { head: &request, path: request.raw_path(), path_parameters: &parameters };
+    let facts = HeadFacts {
+        head: &request,
+        path: request.raw_path(),
+        path_parameters: &parameters,
+        max_body_bytes: request.max_body_bytes(),
+    };
     let outcome = validate::decide_head(plan, &facts);
     let state = match outcome.body {
         Some(check) => ValidationState::Body(check),
@@ -67,7 +71,8 @@ pub(super) fn body(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
 }
 
 fn check(request: Request<'_>, validation: &mut Validation) -> Judged {
-    let heavy = validate::is_heavy(body::length(request));
+    let ValidationState::Body(check) = &validation.state else { return Judged::Failed };
+    let heavy = check.is_heavy(body::length(request));
     let away = if heavy { body::detach(request) } else { None };
     if heavy && away.is_none() {
         return Judged::Failed;

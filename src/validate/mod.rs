@@ -10,12 +10,14 @@
 //! OpenAPI document ── openapi ──► parameters and schemas of the operation
 //! ```
 
+mod accept;
 mod content_type;
 mod decimal;
 mod directives;
 mod faults;
 mod files;
 mod form;
+mod gzip;
 pub mod json;
 mod keywords;
 mod openapi;
@@ -34,5 +36,4 @@ pub use directives::{
 };
 pub use policy::{
     BodyCheck, HEAVY_BODY_BYTES, HeadFacts, HeadOutcome, ValidatePlan, decide_body, decide_head,
-    is_heavy,
 };

@@ -7,6 +7,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
+use super::accept::{self, Acceptor, Source};
 use super::faults::{self, Origin};
 use super::files::{self, Invalid, LocalFiles};
 use super::json::Json;
@@ -19,7 +20,19 @@ use crate::decision::Fault;
 #[derive(Debug)]
 pub(super) struct Schema {
     validator: Validator<Tree>,
+    /// Absent where the schema says more than can be followed in one pass.
+    acceptor: Option<Acceptor>,
     shape: Shape,
+}
+
+/// A place in a document.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'d> {
+    pub(super) document: &'d Value,
+    /// The document's address in the registry.
+    pub(super) uri: &'d str,
+    /// JSON pointer to the schema.
+    pub(super) pointer: &'d str,
 }
 
 impl Schema {
@@ -61,26 +74,54 @@ impl Schema {
         }
         let local = LocalFiles::new(folder, schema);
         let shape = Shape::of(schema, &|uri| jsonschema::Retrieve::retrieve(&local, uri).ok(), uri);
-        let options = jsonschema::options_for::<Tree>()
-            .with_draft(draft)
-            .with_base_uri(uri)
-            .with_retriever(local.clone());
-        Ok(Self { validator: build(options, draft, schema)?, shape })
+        let options = || {
+            jsonschema::options_for::<Tree>()
+                .with_draft(draft)
+                .with_base_uri(uri)
+                .with_retriever(local.clone())
+        };
+        Self::whole(&options, draft, schema, shape)
     }
 
-    /// A part of an OpenAPI document whose registry the options have.
-    pub(super) fn of_document(
-        options: Options<'_>,
+    /// A schema that is a document of its own, compiled with these options.
+    pub(super) fn whole<'r>(
+        options: &dyn Fn() -> Options<'r>,
         draft: Draft,
         schema: &Value,
         shape: Shape,
     ) -> Result<Self, Invalid> {
-        Ok(Self { validator: build(options, draft, schema)?, shape })
+        let validator = build(options(), draft, schema)?;
+        let own = |schema: &Value| build(options(), draft, schema).ok();
+        let source = Source { document: schema, draft, build: &own, build_at: None };
+        Ok(Self { validator, acceptor: accept::compile(&source, ""), shape })
+    }
+
+    /// A part of a larger document, whose registry the options have.
+    pub(super) fn part<'r>(
+        options: &dyn Fn() -> Options<'r>,
+        draft: Draft,
+        part: &Part<'_>,
+        shape: Shape,
+    ) -> Result<Self, Invalid> {
+        let reference = |pointer: &str| {
+            let fragment = files::percent_encoded(pointer);
+            serde_json::json!({ "$ref": format!("{}#{fragment}", part.uri) })
+        };
+        let validator = build(options(), draft, &reference(part.pointer))?;
+        let own = |schema: &Value| build(options(), draft, schema).ok();
+        let at = |pointer: &str| build(options(), draft, &reference(pointer)).ok();
+        let source = Source { document: part.document, draft, build: &own, build_at: Some(&at) };
+        Ok(Self { validator, acceptor: accept::compile(&source, part.pointer), shape })
     }
 
     /// What texts are to be read as.
     pub(super) fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// True when a text is JSON, nested `max_depth` levels at most, and certainly conforms; else nothing is known of it.
+    pub(super) fn accepts(&self, text: &[u8], max_depth: usize) -> bool {
+        self.acceptor.as_ref().is_some_and(|acceptor| acceptor.accepts(text, max_depth))
     }
 
     /// True when the value conforms.
