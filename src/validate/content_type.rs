@@ -86,12 +86,7 @@ impl<'a> BodyType<'a> {
         let parameters = parts.next().unwrap_or_default();
         let slash = essence.iter().position(|byte| *byte == b'/')?;
         let (main, sub) = (essence.get(..slash)?, essence.get(slash + 1..)?);
-        let token = |part: &[u8]| {
-            !part.is_empty()
-                && part
-                    .iter()
-                    .all(|byte| byte.is_ascii_graphic() && !b"/,;=\"()<>@:\\[]?{}".contains(byte))
-        };
+        let token = |part: &[u8]| !part.is_empty() && part.iter().all(|byte| is_token(*byte));
         (token(main) && token(sub)).then_some(Self { main, sub, parameters })
     }
 
@@ -118,6 +113,17 @@ impl<'a> BodyType<'a> {
         } else {
             Kind::Other
         })
+    }
+}
+
+/// True for the characters of a token.
+///
+/// Source: RFC 9110 section 5.6.2.
+fn is_token(byte: u8) -> bool {
+    match byte {
+        b'(' | b')' | b'<' | b'>' | b'@' | b',' | b';' | b':' | b'\\' | b'"' | b'/' => false,
+        b'[' | b']' | b'?' | b'=' | b'{' | b'}' => false,
+        byte => byte.is_ascii_graphic(),
     }
 }
 

@@ -90,15 +90,22 @@ pub(in crate::validate) enum Additional {
 
 impl ObjectRule {
     /// The position of a name and its rule; looked for where it is likely first.
+    #[inline]
     pub(super) fn position(&self, name: &str, likely: usize) -> Option<(usize, usize)> {
-        let is_likely = self.properties.get(likely).filter(|(known, _)| **known == *name);
-        if let Some((_, rule)) = is_likely {
-            return Some((likely, *rule));
-        }
-        let found = self.properties.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+        let is = |(known, _): &(Box<str>, usize)| **known == *name;
+        let found = match self.properties.get(likely).is_some_and(is) {
+            true => likely,
+            false if self.properties.len() <= MAX_SCANNED_NAMES => {
+                self.properties.iter().position(is)?
+            }
+            false => self.properties.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?,
+        };
         self.properties.get(found).map(|(_, rule)| (found, *rule))
     }
 }
+
+/// Up to here a lookup compares name after name, most of which differ in length.
+const MAX_SCANNED_NAMES: usize = 12;
 
 impl Rule {
     /// True when the string conforms.
@@ -121,7 +128,7 @@ impl Rule {
 
     /// True when the number, as it is written, conforms.
     pub(super) fn accepts_number(&self, text: &str) -> bool {
-        let is_integer = || text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit());
+        let is_integer = || !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
         (self.scalars.number || self.scalars.integer && is_integer())
             && self.numbers.iter().all(|rule| rule.holds(text))
             && self.has_value(|| Json::Number(Cow::Borrowed(text)))
@@ -144,24 +151,49 @@ impl Rule {
 /// dots, at a host name of letters, digits and single hyphens inside.
 fn is_plain_email(text: &str) -> bool {
     const MAX_LOCAL_BYTES: usize = 64;
-    const MAX_LABEL_BYTES: usize = 63;
     const MAX_DOMAIN_BYTES: usize = 253;
-    let Some((local, domain)) = text.split_once('@') else { return false };
-    let atom = |part: &[u8]| {
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+' | b'-');
-        !part.is_empty() && part.iter().all(plain)
-    };
-    let label = |part: &[u8]| {
-        let ends = part.first().zip(part.last());
-        ends.is_some_and(|(a, b)| a.is_ascii_alphabetic() && b.is_ascii_alphanumeric())
-            && part.len() <= MAX_LABEL_BYTES
-            && part.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
-            && !part.windows(2).any(|pair| pair == b"--")
-    };
-    local.len() <= MAX_LOCAL_BYTES
+    let mut bytes = text.as_bytes().iter();
+    let mut last = b'.';
+    for &byte in bytes.by_ref() {
+        let joins = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'+' | b'-' => true,
+            b'.' | b'@' => last != b'.',
+            _ => false,
+        };
+        if !joins {
+            return false;
+        }
+        last = byte;
+        if byte == b'@' {
+            break;
+        }
+    }
+    let domain = bytes.as_slice();
+    let local = text.len() - domain.len();
+    last == b'@'
+        && local <= MAX_LOCAL_BYTES + 1
         && domain.len() <= MAX_DOMAIN_BYTES
-        && local.as_bytes().split(|byte| *byte == b'.').all(atom)
-        && domain.as_bytes().split(|byte| *byte == b'.').all(label)
+        && is_plain_host_name(domain)
+}
+
+/// True for labels of letters, digits and single hyphens inside, each of which begins with a letter.
+fn is_plain_host_name(name: &[u8]) -> bool {
+    const MAX_LABEL_BYTES: usize = 63;
+    let (mut last, mut length) = (b'.', 0);
+    for byte in name {
+        let joins = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => true,
+            b'0'..=b'9' => last != b'.',
+            b'-' | b'.' => last != b'.' && last != b'-',
+            _ => false,
+        };
+        length = if *byte == b'.' { 0 } else { length + 1 };
+        if !joins || length > MAX_LABEL_BYTES {
+            return false;
+        }
+        last = *byte;
+    }
+    last != b'.' && last != b'-'
 }
 
 #[cfg(test)]

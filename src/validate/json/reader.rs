@@ -33,16 +33,19 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte: what the next value begins with.
+    #[inline]
     pub(in crate::validate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
         }
     }
 
+    #[inline]
     fn slice(&self, from: usize) -> &'a str {
         self.text.get(from..self.at).unwrap_or_default()
     }
@@ -77,6 +80,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Goes into an array or object whose bracket is next; true when it is empty and left again.
+    #[inline]
     pub(in crate::validate) fn enter(&mut self, close: u8) -> Result<bool, NotJson> {
         self.levels_left = self.levels_left.checked_sub(1).ok_or(self.wrong("too deep"))?;
         self.at += 1;
@@ -88,12 +92,14 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
+    #[inline]
     fn leave(&mut self) {
         self.at += 1;
         self.levels_left += 1;
     }
 
     /// Behind a value of an array or object: true when the closing bracket was next, false behind a comma.
+    #[inline]
     pub(in crate::validate) fn leaves(&mut self, close: u8) -> Result<bool, NotJson> {
         self.skip_space();
         match self.peek() {
@@ -111,6 +117,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next member's name, with its colon.
+    #[inline]
     pub(in crate::validate) fn name(&mut self) -> Result<Cow<'a, str>, NotJson> {
         if self.peek() != Some(b'"') {
             return Err(self.wrong("expected a member's name"));
@@ -180,27 +187,41 @@ impl<'a> Reader<'a> {
     }
 
     /// Moves to the next quote, backslash or control character.
+    #[inline]
     fn plain(&mut self) -> Option<u8> {
         let rest = self.text.as_bytes().get(self.at..)?;
-        let length = plain_length(rest)?;
+        let length = plain_length(rest);
         self.at += length;
         rest.get(length).copied()
     }
 
     /// The next value, a string, unescaped.
+    #[inline]
     pub(in crate::validate) fn string(&mut self) -> Result<Cow<'a, str>, NotJson> {
         self.at += 1;
-        let mut from = self.at;
+        let from = self.at;
+        match self.plain() {
+            Some(b'"') => {
+                let text = self.slice(from);
+                self.at += 1;
+                Ok(Cow::Borrowed(text))
+            }
+            next => self.escaped_string(from, next),
+        }
+    }
+
+    /// The rest of a string that has more than plain characters; `next` is the first other one.
+    fn escaped_string(
+        &mut self,
+        mut from: usize,
+        mut next: Option<u8>,
+    ) -> Result<Cow<'a, str>, NotJson> {
         let mut unescaped = String::new();
         loop {
-            match self.plain() {
+            match next {
                 Some(b'"') => {
-                    let last = self.slice(from);
+                    unescaped.push_str(self.slice(from));
                     self.at += 1;
-                    if unescaped.is_empty() {
-                        return Ok(Cow::Borrowed(last));
-                    }
-                    unescaped.push_str(last);
                     return Ok(Cow::Owned(unescaped));
                 }
                 Some(b'\\') => {
@@ -212,6 +233,7 @@ impl<'a> Reader<'a> {
                 Some(_) => return Err(self.wrong("control character in a string")),
                 None => return Err(self.wrong("unexpected end")),
             }
+            next = self.plain();
         }
     }
 
@@ -258,26 +280,32 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The number of bytes before the next quote, backslash or control character.
-fn plain_length(text: &[u8]) -> Option<usize> {
-    let words = text.chunks_exact(8);
-    let is_plain = |word: &&[u8]| {
-        <[u8; 8]>::try_from(*word).is_ok_and(|word| !has_special(u64::from_ne_bytes(word)))
-    };
-    let plain = words.take_while(is_plain).count() * 8;
+/// The number of bytes before the next quote, backslash or control character, or the end.
+#[inline]
+fn plain_length(text: &[u8]) -> usize {
+    let (mut length, mut rest) = (0, text);
+    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
+        let special = special_bits(u64::from_le_bytes(*word));
+        if special != 0 {
+            return length + special.trailing_zeros() as usize / 8;
+        }
+        length += 8;
+        rest = behind;
+    }
     let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    Some(plain + text.get(plain..)?.iter().position(special)?)
+    length + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-/// True when one of eight bytes may be a quote, a backslash or a control character; a byte behind one that is may count
-/// as one by mistake.
+/// The highest bits of those of eight bytes that are a quote, a backslash or a control character; bytes behind the first
+/// one may be marked by mistake.
 ///
 /// Source: "Bit Twiddling Hacks", determine if a word has a byte less than n.
-fn has_special(word: u64) -> bool {
+#[inline]
+fn special_bits(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
     let is_control = below(word, 0x20);
     let is_quote = below(word ^ (ONES * b'"' as u64), 1);
     let is_backslash = below(word ^ (ONES * b'\\' as u64), 1);
-    (is_control | is_quote | is_backslash) & (ONES * 0x80) != 0
+    (is_control | is_quote | is_backslash) & (ONES * 0x80)
 }
