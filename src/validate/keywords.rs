@@ -211,7 +211,7 @@ const SHORT_MATCH_STEPS: usize = 1_000;
 /// Steps back of one match that [`MAX_LONG_MATCHES`] strings of a document may cost.
 const LONG_MATCH_STEPS: usize = 50_000;
 /// Strings of a document that are tried again; those after them do not match.
-const MAX_LONG_MATCHES: u32 = 16;
+const MAX_LONG_MATCHES: u32 = 4;
 
 /// A pattern with look-around or backreferences. A string that takes too many steps does not match.
 struct Pattern {

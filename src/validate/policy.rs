@@ -101,17 +101,19 @@ enum Content {
 /// Bodies from here on take long enough to be checked away from the event loop.
 pub const HEAVY_BODY_BYTES: usize = 128 * 1024;
 
+/// The same where a schema's patterns step back: up to some thousand steps for every string.
+pub const HEAVY_PATTERNS_BYTES: usize = 8 * 1024;
+
 /// What an encoded body may become where bodies may be of any length.
 const MAX_DECODED_BYTES: usize = 64 * 1024 * 1024;
 
 impl BodyCheck {
     /// True when a body of this length should be checked away from the event loop.
     pub fn is_heavy(&self, body_bytes: usize) -> bool {
-        body_bytes >= HEAVY_BODY_BYTES || self.decodes()
-    }
-
-    fn decodes(&self) -> bool {
-        self.is_gzip && self.rules.iter().flatten().any(|rule| rule.checked().is_some())
+        let mut schemas = self.rules.iter().flatten().filter_map(Rule::checked).peekable();
+        body_bytes >= HEAVY_BODY_BYTES
+            || self.is_gzip && schemas.peek().is_some()
+            || body_bytes >= HEAVY_PATTERNS_BYTES && schemas.any(|(_, schema)| schema.steps_back())
     }
 }
 

@@ -20,6 +20,8 @@ use crate::decision::Fault;
 #[derive(Debug)]
 pub(super) struct Schema {
     validator: Validator<Tree>,
+    /// Some pattern needs to step back, which costs more than its text's length tells.
+    steps_back: bool,
     /// Absent where the schema says more than can be followed in one pass.
     acceptor: Option<Acceptor>,
     shape: Shape,
@@ -90,10 +92,10 @@ impl Schema {
         schema: &Value,
         shape: Shape,
     ) -> Result<Self, Invalid> {
-        let validator = build(options(), draft, schema)?;
-        let own = |schema: &Value| build(options(), draft, schema).ok();
+        let (validator, steps_back) = build(options(), draft, schema)?;
+        let own = |schema: &Value| Some(build(options(), draft, schema).ok()?.0);
         let source = Source { document: schema, draft, build: &own, build_at: None };
-        Ok(Self { validator, acceptor: accept::compile(&source, ""), shape })
+        Ok(Self { validator, steps_back, acceptor: accept::compile(&source, ""), shape })
     }
 
     /// A part of a larger document, whose registry the options have.
@@ -107,11 +109,17 @@ impl Schema {
             let fragment = files::percent_encoded(pointer);
             serde_json::json!({ "$ref": format!("{}#{fragment}", part.uri) })
         };
-        let validator = build(options(), draft, &reference(part.pointer))?;
-        let own = |schema: &Value| build(options(), draft, schema).ok();
-        let at = |pointer: &str| build(options(), draft, &reference(pointer)).ok();
+        let (validator, steps_back) = build(options(), draft, &reference(part.pointer))?;
+        let own = |schema: &Value| Some(build(options(), draft, schema).ok()?.0);
+        let at = |pointer: &str| Some(build(options(), draft, &reference(pointer)).ok()?.0);
         let source = Source { document: part.document, draft, build: &own, build_at: Some(&at) };
-        Ok(Self { validator, acceptor: accept::compile(&source, part.pointer), shape })
+        let acceptor = accept::compile(&source, part.pointer);
+        Ok(Self { validator, steps_back, acceptor, shape })
+    }
+
+    /// True when some pattern needs to step back, so that a check can take long for its text's length.
+    pub(super) fn steps_back(&self) -> bool {
+        self.steps_back
     }
 
     /// What texts are to be read as.
@@ -144,18 +152,24 @@ fn first_characters(text: &str) -> String {
     }
 }
 
-/// The validator: patterns run in linear time, or with bounded steps where a schema's patterns need to step back.
-fn build(options: Options<'_>, draft: Draft, schema: &Value) -> Result<Validator<Tree>, Invalid> {
+/// The validator: patterns run in linear time, or with bounded steps where a schema's patterns need to step back; and
+/// whether they do.
+fn build(
+    options: Options<'_>,
+    draft: Draft,
+    schema: &Value,
+) -> Result<(Validator<Tree>, bool), Invalid> {
     let options = with_all_formats(keywords::with_exact_numbers(options), draft)
         .with_pattern_options(PatternOptions::regex());
-    options.build(schema).or_else(|error| match error.kind() {
-        ValidationErrorKind::Format { format } if format == "regex" => {
-            keywords::with_backtracking_patterns(options)
-                .build(schema)
-                .map_err(|error| invalid(&error))
+    match options.build(schema) {
+        Ok(validator) => Ok((validator, false)),
+        Err(error) if matches!(error.kind(), ValidationErrorKind::Format { format } if format == "regex") =>
+        {
+            let built = keywords::with_backtracking_patterns(options).build(schema);
+            built.map(|validator| (validator, true)).map_err(|error| invalid(&error))
         }
-        _ => Err(invalid(&error)),
-    })
+        Err(error) => Err(invalid(&error)),
+    }
 }
 
 /// Formats that a draft does not define are asserted as the latest draft defines them.

@@ -385,3 +385,13 @@ Content-Type: application/json
 --- must_die
 --- error_log
 qr/\[emerg\] .*invalid value "br".* in .*nginx\.conf:\d+/
+
+=== a path parameter of a named capture is split before it is decoded, as a route's is
+--- config
+    location ~ ^/a/(?<ids>[^/]+)$ {
+        validate_param path ids 'schema={"type":"array","items":{"type":"string","pattern":"^[a-z,]+$"},"maxItems":2}';
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+--- request
+["GET /a/x,y", "GET /a/x,y,z", "GET /a/x%2Cy,z", "GET /%61//x%2cy,z"]
+--- error_code: [200, 400, 200, 400]

@@ -178,6 +178,9 @@ fn large_bodies_and_encoded_ones_are_checked_away_from_the_event_loop() {
     let check = body_check(&plan, &[json]);
     assert!(check.is_heavy(HEAVY_BODY_BYTES) && !check.is_heavy(HEAVY_BODY_BYTES - 1));
     assert!(body_check(&plan, &[json, gzip]).is_heavy(1));
+    let stepping = Folder::with(&[("s.json", r#"{"items":{"pattern":"^(?!a)(b+)+$"}}"#)]);
+    let check = body_check(&stepping.plan(&["validate_body s.json"]), &[json]);
+    assert!(check.is_heavy(HEAVY_PATTERNS_BYTES) && !check.is_heavy(HEAVY_PATTERNS_BYTES - 1));
     let refused = folder.plan(&["validate_body user.json"]);
     assert!(!body_check(&refused, &[json, gzip]).is_heavy(1));
 }
