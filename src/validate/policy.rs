@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::content_type::{Coding, ContentHeaders, Kind, MediaType};
+use super::content_type::{BodyType, Coding, ContentHeaders, Kind, MediaType};
 use super::faults::Origin;
 use super::form;
 use super::gzip::{self, NotDecoded};
@@ -131,60 +131,88 @@ fn check_head<H: RequestHead>(
 ) -> Result<Option<BodyCheck>, Refusal> {
     let own = Inputs::new(facts.head, facts.path_parameters, &plan.parameters);
     check_parameters(plan, Policy::ValidateParam, &plan.parameters, &own)?;
-    let mut rules = [None, None];
     let body_type = plan.content_headers.body_type(facts.head);
     let kind = body_type.and_then(|body| body.kind());
-    let coding = plan.content_headers.coding(facts.head);
-    let is_readable = |takes_gzip| match coding {
-        Coding::Identity => true,
-        Coding::Gzip => takes_gzip,
-        Coding::Other => false,
+    let sent = Sent { body_type, kind, coding: plan.content_headers.coding(facts.head) };
+    let body = plan.body.as_ref().map(|rule| body_rule(rule, &sent));
+    let openapi = match &plan.openapi {
+        Some(api) => openapi_rule(plan, api, facts, &sent)?,
+        None => None,
     };
-    // What is readable neither as the type it claims nor as another is not allowed, whatever the list says.
-    let content = |schema: Option<&Arc<Schema>>| match (&kind, schema) {
-        (None, _) | (_, None) => Content::Refused,
-        (Some(Kind::Other), _) => Content::Unchecked,
-        (Some(_), Some(schema)) => Content::Checked(Arc::clone(schema)),
-    };
-    if let Some(rule) = &plan.body {
-        let listed = body_type
-            .is_some_and(|body| rule.types.iter().any(|listed| listed.matches(&body).is_some()));
-        let is_allowed = listed && is_readable(rule.takes_gzip);
-        let content = content(Some(&rule.schema).filter(|_| is_allowed));
-        rules[0] = Some(Rule { policy: Policy::ValidateBody, required: true, content });
-    }
-    if let Some(api) = &plan.openapi {
-        let operation = match api.find(facts.head.method(), facts.path) {
-            Lookup::Found(operation) => Some(operation),
-            Lookup::Unknown => None,
-            Lookup::NoPath => return Err(no_operation()),
-            Lookup::NoMethod(allow) => return Err(no_method(allow)),
-        };
-        if let Some(found) = operation {
-            let inputs = Inputs::new(facts.head, &found.path, &found.operation.parameters);
-            check_parameters(plan, Policy::ValidateOpenapi, &found.operation.parameters, &inputs)?;
-            rules[1] = found.operation.body.as_ref().map(|body| {
-                let readable = body_type.filter(|_| is_readable(api.takes_gzip()));
-                let content = match readable.and_then(|given| body.schema_for(&given)) {
-                    Some(Some(schema)) => content(Some(schema)),
-                    Some(None) => Content::Unchecked,
-                    None => Content::Refused,
-                };
-                Rule { policy: Policy::ValidateOpenapi, required: body.required, content }
-            });
-        }
-    }
     let is_idle = |rule: &Rule| !rule.required && matches!(rule.content, Content::Unchecked);
-    let rules = rules.map(|rule| rule.filter(|rule| !is_idle(rule)));
+    let rules = [body, openapi].map(|rule| rule.filter(|rule| !is_idle(rule)));
     if rules.iter().all(Option::is_none) {
         return Ok(None);
     }
-    let is_gzip = coding == Coding::Gzip;
     let max_decoded_bytes = match usize::try_from(facts.max_body_bytes) {
         Ok(0) | Err(_) => MAX_DECODED_BYTES,
         Ok(most) => most,
     };
-    Ok(Some(BodyCheck { kind, is_gzip, max_decoded_bytes, rules }))
+    let is_gzip = sent.coding == Coding::Gzip;
+    Ok(Some(BodyCheck { kind: sent.kind, is_gzip, max_decoded_bytes, rules }))
+}
+
+/// What a request says of its body.
+struct Sent<'a> {
+    body_type: Option<BodyType<'a>>,
+    kind: Option<Kind>,
+    coding: Coding,
+}
+
+impl<'a> Sent<'a> {
+    /// The media type, when the encoding is one that is undone.
+    fn readable_type(&self, takes_gzip: bool) -> Option<BodyType<'a>> {
+        let is_readable = match self.coding {
+            Coding::Identity => true,
+            Coding::Gzip => takes_gzip,
+            Coding::Other => false,
+        };
+        self.body_type.filter(|_| is_readable)
+    }
+
+    /// What becomes of a body of a type that is allowed: one that is not readable as what it says is refused all the same.
+    fn content(&self, schema: &Arc<Schema>) -> Content {
+        match self.kind {
+            None => Content::Refused,
+            Some(Kind::Other) => Content::Unchecked,
+            Some(_) => Content::Checked(Arc::clone(schema)),
+        }
+    }
+}
+
+fn body_rule(rule: &BodyRule, sent: &Sent<'_>) -> Rule {
+    let is_listed =
+        |body: &BodyType<'_>| rule.types.iter().any(|listed| listed.matches(body).is_some());
+    let content = match sent.readable_type(rule.takes_gzip).filter(is_listed) {
+        Some(_) => sent.content(&rule.schema),
+        None => Content::Refused,
+    };
+    Rule { policy: Policy::ValidateBody, required: true, content }
+}
+
+fn openapi_rule<H: RequestHead>(
+    plan: &ValidatePlan,
+    api: &Api,
+    facts: &HeadFacts<'_, H>,
+    sent: &Sent<'_>,
+) -> Result<Option<Rule>, Refusal> {
+    let found = match api.find(facts.head.method(), facts.path) {
+        Lookup::Found(found) => found,
+        Lookup::Unknown => return Ok(None),
+        Lookup::NoPath => return Err(no_operation()),
+        Lookup::NoMethod(allow) => return Err(no_method(allow)),
+    };
+    let inputs = Inputs::new(facts.head, &found.path, &found.operation.parameters);
+    check_parameters(plan, Policy::ValidateOpenapi, &found.operation.parameters, &inputs)?;
+    Ok(found.operation.body.as_ref().map(|body| {
+        let readable = sent.readable_type(api.takes_gzip());
+        let content = match readable.and_then(|given| body.schema_for(&given)) {
+            Some(Some(schema)) => sent.content(schema),
+            Some(None) => Content::Unchecked,
+            None => Content::Refused,
+        };
+        Rule { policy: Policy::ValidateOpenapi, required: body.required, content }
+    }))
 }
 
 fn no_operation() -> Refusal {
