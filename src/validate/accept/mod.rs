@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 pub(super) use self::compile::{Source, compile};
 pub(super) use self::rule::Additional;
 use self::rule::{ArrayRule, ObjectRule, Rule};
-use super::json::{Json, Reader};
+use super::json::{Json, MAX_DEPTH, Reader, read_value};
 use super::tree::{Node, Spent, Tree};
 
 /// The rules of a schema. Immutable, shared between threads.
@@ -31,7 +31,7 @@ const MAX_UNKNOWN_NAMES: usize = 16;
 impl Acceptor {
     /// True when the text is JSON, nested `max_depth` levels at most, and certainly conforms.
     pub(super) fn accepts(&self, text: &[u8], max_depth: usize) -> bool {
-        let Ok(reader) = Reader::new(text, max_depth) else {
+        let Ok(reader) = Reader::new(text, max_depth.min(MAX_DEPTH)) else {
             return false;
         };
         let mut pass = Pass { rules: &self.rules, reader, spent: Spent::default() };
@@ -62,14 +62,14 @@ impl<'r> Pass<'r, '_> {
                 rule.accepts_number(number).then_some(())
             }
             _ => {
-                let literal = self.reader.literal().ok()?;
+                let literal = self.reader.literal().ok()?.into();
                 rule.accepts_literal(&literal).then_some(())
             }
         }
     }
 
     fn tree(&mut self, validator: &Validator<Tree>) -> Option<()> {
-        let value = self.reader.value().ok()?;
+        let value = read_value(&mut self.reader).ok()?;
         validator.is_valid(Node { value: &value, spent: &self.spent }).then_some(())
     }
 

@@ -4,12 +4,11 @@
 //! names are refused (after unescaping), and so are unpaired surrogates, a byte order mark and trailing bytes. Numbers
 //! keep the text they were written in; see [`super::decimal`].
 
-mod reader;
-
 use std::borrow::Cow;
-use std::fmt;
 
-pub(super) use self::reader::Reader;
+use crate::json::Literal;
+pub use crate::json::NotJson;
+pub(super) use crate::json::Reader;
 
 /// A JSON value. Borrows from the text it was read from.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,27 +73,53 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Why a text is not JSON, and at which byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotJson {
-    /// What is wrong.
-    pub reason: &'static str,
-    /// Offset in bytes from the start.
-    pub offset: usize,
+/// The document in `text`, nested `max_depth` levels at most; an array or object at the top is level 1.
+pub fn parse(text: &[u8], max_depth: usize) -> Result<Json<'_>, NotJson> {
+    let mut reader = Reader::new(text, max_depth.min(MAX_DEPTH))?;
+    let value = read_value(&mut reader)?;
+    reader.end()?;
+    Ok(value)
 }
 
-impl fmt::Display for NotJson {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}", self.reason, self.offset)
+/// The reader's next value.
+pub(super) fn read_value<'a>(reader: &mut Reader<'a>) -> Result<Json<'a>, NotJson> {
+    match reader.peek() {
+        Some(b'"') => reader.string().map(Json::String),
+        Some(b'{') => read_object(reader),
+        Some(b'[') => read_array(reader),
+        Some(b'-' | b'0'..=b'9') => reader.number().map(|text| Json::Number(Cow::Borrowed(text))),
+        _ => reader.literal().map(Json::from),
     }
 }
 
-/// The document in `text`, nested `max_depth` levels at most; an array or object at the top is level 1.
-pub fn parse(text: &[u8], max_depth: usize) -> Result<Json<'_>, NotJson> {
-    let mut reader = Reader::new(text, max_depth)?;
-    let value = reader.value()?;
-    reader.end()?;
-    Ok(value)
+fn read_array<'a>(reader: &mut Reader<'a>) -> Result<Json<'a>, NotJson> {
+    let mut items = Vec::new();
+    let mut done = reader.enter(b']')?;
+    while !done {
+        items.push(read_value(reader)?);
+        done = reader.leaves(b']')?;
+    }
+    Ok(Json::Array(items))
+}
+
+fn read_object<'a>(reader: &mut Reader<'a>) -> Result<Json<'a>, NotJson> {
+    let mut members = Vec::new();
+    let mut done = reader.enter(b'}')?;
+    while !done {
+        members.push((reader.name()?, read_value(reader)?));
+        done = reader.leaves(b'}')?;
+    }
+    Members::new(members).map(Json::Object).ok_or(reader.wrong("duplicate name"))
+}
+
+impl From<Literal> for Json<'_> {
+    fn from(literal: Literal) -> Self {
+        match literal {
+            Literal::Null => Self::Null,
+            Literal::False => Self::Bool(false),
+            Literal::True => Self::Bool(true),
+        }
+    }
 }
 
 /// True when the whole text is one JSON number.

@@ -1,12 +1,36 @@
 //! The reader of JSON texts: one value after the other, as a tree or piece by piece.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use super::{Json, MAX_DEPTH, Members, NotJson};
+use super::scan::find_escape;
+
+/// Why a text is not JSON, and at which byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotJson {
+    /// What is wrong.
+    pub reason: &'static str,
+    /// Offset in bytes from the start.
+    pub offset: usize,
+}
+
+impl fmt::Display for NotJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.reason, self.offset)
+    }
+}
+
+/// The three values that are words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Literal {
+    Null,
+    False,
+    True,
+}
 
 /// A text and how far it has been read.
 #[derive(Debug)]
-pub(in crate::validate) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
     levels_left: usize,
@@ -14,27 +38,27 @@ pub(in crate::validate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader of a text that is UTF-8, nested `max_depth` levels at most.
-    pub(in crate::validate) fn new(text: &'a [u8], max_depth: usize) -> Result<Self, NotJson> {
+    pub(crate) fn new(text: &'a [u8], max_depth: usize) -> Result<Self, NotJson> {
         let text = std::str::from_utf8(text)
             .map_err(|error| NotJson { reason: "invalid UTF-8", offset: error.valid_up_to() })?;
-        let mut reader = Self { text, at: 0, levels_left: max_depth.min(MAX_DEPTH) };
+        let mut reader = Self { text, at: 0, levels_left: max_depth };
         reader.skip_space();
         Ok(reader)
     }
 
     /// Nothing but space is left.
-    pub(in crate::validate) fn end(&mut self) -> Result<(), NotJson> {
+    pub(crate) fn end(&mut self) -> Result<(), NotJson> {
         self.skip_space();
         if self.at < self.text.len() { Err(self.wrong("trailing bytes")) } else { Ok(()) }
     }
 
-    fn wrong(&self, reason: &'static str) -> NotJson {
+    pub(crate) fn wrong(&self, reason: &'static str) -> NotJson {
         NotJson { reason, offset: self.at }
     }
 
     /// The next byte: what the next value begins with.
     #[inline]
-    pub(in crate::validate) fn peek(&self) -> Option<u8> {
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
@@ -50,25 +74,13 @@ impl<'a> Reader<'a> {
         self.text.get(from..self.at).unwrap_or_default()
     }
 
-    /// The next value.
-    pub(in crate::validate) fn value(&mut self) -> Result<Json<'a>, NotJson> {
-        match self.peek() {
-            Some(b'"') => self.string().map(Json::String),
-            Some(b'{') => self.object(),
-            Some(b'[') => self.array(),
-            Some(b'-' | b'0'..=b'9') => self.number().map(|text| Json::Number(Cow::Borrowed(text))),
-            Some(_) => self.literal(),
-            None => Err(self.wrong("unexpected end")),
-        }
-    }
-
     /// The next value, `null`, `true` or `false`.
-    pub(in crate::validate) fn literal(&mut self) -> Result<Json<'a>, NotJson> {
+    pub(crate) fn literal(&mut self) -> Result<Literal, NotJson> {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let words = [
-            (&b"true"[..], Json::Bool(true)),
-            (&b"false"[..], Json::Bool(false)),
-            (&b"null"[..], Json::Null),
+            (&b"true"[..], Literal::True),
+            (&b"false"[..], Literal::False),
+            (&b"null"[..], Literal::Null),
         ];
         for (word, value) in words {
             if rest.starts_with(word) {
@@ -76,12 +88,12 @@ impl<'a> Reader<'a> {
                 return Ok(value);
             }
         }
-        Err(self.wrong("unexpected character"))
+        Err(self.wrong(if rest.is_empty() { "unexpected end" } else { "unexpected character" }))
     }
 
     /// Goes into an array or object whose bracket is next; true when it is empty and left again.
     #[inline]
-    pub(in crate::validate) fn enter(&mut self, close: u8) -> Result<bool, NotJson> {
+    pub(crate) fn enter(&mut self, close: u8) -> Result<bool, NotJson> {
         self.levels_left = self.levels_left.checked_sub(1).ok_or(self.wrong("too deep"))?;
         self.at += 1;
         self.skip_space();
@@ -100,7 +112,7 @@ impl<'a> Reader<'a> {
 
     /// Behind a value of an array or object: true when the closing bracket was next, false behind a comma.
     #[inline]
-    pub(in crate::validate) fn leaves(&mut self, close: u8) -> Result<bool, NotJson> {
+    pub(crate) fn leaves(&mut self, close: u8) -> Result<bool, NotJson> {
         self.skip_space();
         match self.peek() {
             Some(b',') => {
@@ -118,7 +130,7 @@ impl<'a> Reader<'a> {
 
     /// The next member's name, with its colon.
     #[inline]
-    pub(in crate::validate) fn name(&mut self) -> Result<Cow<'a, str>, NotJson> {
+    pub(crate) fn name(&mut self) -> Result<Cow<'a, str>, NotJson> {
         if self.peek() != Some(b'"') {
             return Err(self.wrong("expected a member's name"));
         }
@@ -132,27 +144,6 @@ impl<'a> Reader<'a> {
         Ok(name)
     }
 
-    fn array(&mut self) -> Result<Json<'a>, NotJson> {
-        let mut items = Vec::new();
-        let mut done = self.enter(b']')?;
-        while !done {
-            items.push(self.value()?);
-            done = self.leaves(b']')?;
-        }
-        Ok(Json::Array(items))
-    }
-
-    fn object(&mut self) -> Result<Json<'a>, NotJson> {
-        let mut members = Vec::new();
-        let mut done = self.enter(b'}')?;
-        while !done {
-            members.push((self.name()?, self.value()?));
-            done = self.leaves(b'}')?;
-        }
-        let duplicate = self.wrong("duplicate name");
-        Members::new(members).map(Json::Object).ok_or(duplicate)
-    }
-
     fn digits(&mut self) -> Result<(), NotJson> {
         let from = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
@@ -162,7 +153,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next value, a number, as it is written.
-    pub(in crate::validate) fn number(&mut self) -> Result<&'a str, NotJson> {
+    pub(crate) fn number(&mut self) -> Result<&'a str, NotJson> {
         let from = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -190,14 +181,14 @@ impl<'a> Reader<'a> {
     #[inline]
     fn plain(&mut self) -> Option<u8> {
         let rest = self.text.as_bytes().get(self.at..)?;
-        let length = plain_length(rest);
+        let length = find_escape(rest).unwrap_or(rest.len());
         self.at += length;
         rest.get(length).copied()
     }
 
     /// The next value, a string, unescaped.
     #[inline]
-    pub(in crate::validate) fn string(&mut self) -> Result<Cow<'a, str>, NotJson> {
+    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, NotJson> {
         self.at += 1;
         let from = self.at;
         match self.plain() {
@@ -278,34 +269,4 @@ impl<'a> Reader<'a> {
             .iter()
             .try_fold(0, |code, byte| Ok(code * 16 + char::from(*byte).to_digit(16).ok_or(wrong)?))
     }
-}
-
-/// The number of bytes before the next quote, backslash or control character, or the end.
-#[inline]
-fn plain_length(text: &[u8]) -> usize {
-    let (mut length, mut rest) = (0, text);
-    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
-        let special = special_bits(u64::from_le_bytes(*word));
-        if special != 0 {
-            return length + special.trailing_zeros() as usize / 8;
-        }
-        length += 8;
-        rest = behind;
-    }
-    let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    length + rest.iter().position(special).unwrap_or(rest.len())
-}
-
-/// The highest bits of those of eight bytes that are a quote, a backslash or a control character; bytes behind the first
-/// one may be marked by mistake.
-///
-/// Source: "Bit Twiddling Hacks", determine if a word has a byte less than n.
-#[inline]
-fn special_bits(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
-    let is_control = below(word, 0x20);
-    let is_quote = below(word ^ (ONES * b'"' as u64), 1);
-    let is_backslash = below(word ^ (ONES * b'\\' as u64), 1);
-    (is_control | is_quote | is_backslash) & (ONES * 0x80)
 }
