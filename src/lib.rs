@@ -19,6 +19,7 @@ pub mod cors;
 pub mod decision;
 pub mod directive;
 mod hex;
+pub mod json;
 pub mod key_auth;
 pub mod lambda;
 pub mod method;

@@ -22,7 +22,6 @@ mod prelude;
 pub mod reply;
 mod request_head;
 pub mod retry;
-mod scan;
 
 pub use api::{ApiAnswer, ErrorName, Outcome};
 pub use chunked::{ChunkedDecoder, InvalidChunk};

@@ -125,6 +125,11 @@ impl<'a> Request<'a> {
         self.bytes(self.get().method_name)
     }
 
+    /// The location's `client_max_body_size`; 0 for bodies of any length.
+    pub(super) fn max_body_bytes(self) -> u64 {
+        u64::try_from(self.core_conf().client_max_body_size).unwrap_or(0)
+    }
+
     /// The Content-Length, when there is one.
     pub(super) fn content_length(self) -> Option<usize> {
         usize::try_from(self.get().headers_in.content_length_n).ok()

@@ -31,8 +31,12 @@ pub(super) fn head(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
     }
     let parameters: Vec<(&str, &[u8])> =
         parameters.iter().map(|(name, value)| (*name, &**value)).collect();
-    let facts =
-        HeadFacts { head: &request, path: request.raw_path(), path_parameters: &parameters };
+    let facts = HeadFacts {
+        head: &request,
+        path: request.raw_path(),
+        path_parameters: &parameters,
+        max_body_bytes: request.max_body_bytes(),
+    };
     let outcome = validate::decide_head(plan, &facts);
     let state = match outcome.body {
         Some(check) => ValidationState::Body(check),
@@ -67,7 +71,8 @@ pub(super) fn body(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
 }
 
 fn check(request: Request<'_>, validation: &mut Validation) -> Judged {
-    let heavy = validate::is_heavy(body::length(request));
+    let ValidationState::Body(check) = &validation.state else { return Judged::Failed };
+    let heavy = check.is_heavy(body::length(request));
     let away = if heavy { body::detach(request) } else { None };
     if heavy && away.is_none() {
         return Judged::Failed;
@@ -115,12 +120,24 @@ fn validation_of<'a>(
     context.validation.as_mut().filter(|validation| Arc::ptr_eq(&validation.plan, plan))
 }
 
-/// The named capture of a regex location, encoded again: nginx matches what it has decoded.
+/// The named capture of a regex location as it was sent: nginx matches what it has decoded. Where it has done more to the
+/// path than that, or a rewrite has, the capture is encoded again, as far as that matters.
 fn capture<'a>(request: Request<'a>, name: &str) -> Option<Cow<'a, [u8]>> {
     let value = request.named_variable(name).filter(|value| !value.is_empty())?;
+    if let Some(sent) = as_sent(request, value) {
+        return Some(Cow::Borrowed(sent));
+    }
     if !value.contains(&b'%') {
         return Some(Cow::Borrowed(value));
     }
     let pieces: Vec<&[u8]> = value.split(|byte| *byte == b'%').collect();
     Some(Cow::Owned(pieces.join(&b"%25"[..])))
+}
+
+/// A capture lies in the path that it was captured from.
+fn as_sent<'a>(request: Request<'a>, capture: &[u8]) -> Option<&'a [u8]> {
+    let path = request.normalised_path();
+    let from = capture.as_ptr().addr().checked_sub(path.as_ptr().addr())?;
+    let part = from..from.checked_add(capture.len())?;
+    validate::part_as_sent(request.raw_path(), path, part).filter(|_| from < path.len())
 }

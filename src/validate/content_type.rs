@@ -86,12 +86,7 @@ impl<'a> BodyType<'a> {
         let parameters = parts.next().unwrap_or_default();
         let slash = essence.iter().position(|byte| *byte == b'/')?;
         let (main, sub) = (essence.get(..slash)?, essence.get(slash + 1..)?);
-        let token = |part: &[u8]| {
-            !part.is_empty()
-                && part
-                    .iter()
-                    .all(|byte| byte.is_ascii_graphic() && !b"/,;=\"()<>@:\\[]?{}".contains(byte))
-        };
+        let token = |part: &[u8]| !part.is_empty() && part.iter().all(|byte| is_token(*byte));
         (token(main) && token(sub)).then_some(Self { main, sub, parameters })
     }
 
@@ -118,6 +113,17 @@ impl<'a> BodyType<'a> {
         } else {
             Kind::Other
         })
+    }
+}
+
+/// True for the characters of a token.
+///
+/// Source: RFC 9110 section 5.6.2.
+fn is_token(byte: u8) -> bool {
+    match byte {
+        b'(' | b')' | b'<' | b'>' | b'@' | b',' | b';' | b':' | b'\\' | b'"' | b'/' => false,
+        b'[' | b']' | b'?' | b'=' | b'{' | b'}' => false,
+        byte => byte.is_ascii_graphic(),
     }
 }
 
@@ -160,6 +166,17 @@ fn parameter_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     (value, bytes.as_slice())
 }
 
+/// How a body is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// Not at all.
+    Identity,
+    /// By gzip alone.
+    Gzip,
+    /// By something that cannot be undone, or more than once.
+    Other,
+}
+
 /// The names of the headers that describe a body.
 #[derive(Clone, Debug)]
 pub(super) struct ContentHeaders {
@@ -176,16 +193,25 @@ impl ContentHeaders {
         })
     }
 
-    /// The one Content-Type of a body that is not encoded; `None` when it is absent, repeated, no media type, or the body
-    /// is encoded.
+    /// The one Content-Type of a body; `None` when it is absent, repeated or no media type.
     pub(super) fn body_type<'a, H: RequestHead>(&'a self, head: &'a H) -> Option<BodyType<'a>> {
-        let mut codings = head.header_values(&self.content_encoding);
-        if codings.any(|coding| !coding.trim_ascii().eq_ignore_ascii_case(b"identity")) {
-            return None;
-        }
         let mut types = head.header_values(&self.content_type);
         let first = types.next()?;
         if types.next().is_some() { None } else { BodyType::parse(first) }
+    }
+
+    /// How a body is encoded.
+    ///
+    /// Source: RFC 9110 section 8.4.
+    pub(super) fn coding<H: RequestHead>(&self, head: &H) -> Coding {
+        let is = |coding: &[u8], name: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(name);
+        let mut codings =
+            head.header_values(&self.content_encoding).filter(|coding| !is(coding, b"identity"));
+        match (codings.next(), codings.next()) {
+            (None, _) => Coding::Identity,
+            (Some(coding), None) if is(coding, b"gzip") || is(coding, b"x-gzip") => Coding::Gzip,
+            _ => Coding::Other,
+        }
     }
 }
 
@@ -246,19 +272,32 @@ mod tests {
     }
 
     #[test]
-    fn encoded_bodies_and_doubtful_types_have_none() {
+    fn doubtful_types_are_none() {
         let json = ("Content-Type", "application/json");
-        for (headers, is_json) in [
-            (vec![json], true),
-            (vec![json, ("Content-Encoding", "Identity")], true),
-            (vec![json, ("Content-Encoding", "gzip")], false),
-            (vec![json, ("Content-Encoding", "identity"), ("Content-Encoding", "br")], false),
-            (vec![json, json], false),
-            (vec![], false),
-        ] {
+        for (headers, is_json) in [(vec![json], true), (vec![json, json], false), (vec![], false)] {
             let head = Written::new("POST", "", &headers);
             let found = ContentHeaders::new().unwrap().body_type(&head).is_some();
             assert_eq!(found, is_json, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn codings_are_known_by_their_names() {
+        for (codings, expected) in [
+            (vec![], Coding::Identity),
+            (vec!["Identity"], Coding::Identity),
+            (vec!["gzip"], Coding::Gzip),
+            (vec![" X-GZip "], Coding::Gzip),
+            (vec!["identity", "gzip"], Coding::Gzip),
+            (vec!["gzip", "gzip"], Coding::Other),
+            (vec!["gzip, gzip"], Coding::Other),
+            (vec!["deflate"], Coding::Other),
+            (vec!["br"], Coding::Other),
+            (vec![""], Coding::Other),
+        ] {
+            let headers: Vec<_> = codings.iter().map(|c| ("Content-Encoding", *c)).collect();
+            let head = Written::new("POST", "", &headers);
+            assert_eq!(ContentHeaders::new().unwrap().coding(&head), expected, "{codings:?}");
         }
     }
 }

@@ -62,7 +62,8 @@ pub struct ValidateBody;
 impl Directive for ValidateBody {
     type Settings = ValidateDirectives;
     const NAME: &'static str = "validate_body";
-    const SYNTAX: &'static str = "FILE [draft=4|6|7|2019-09|2020-12] [content_type=TYPE,...] | off";
+    const SYNTAX: &'static str = "FILE [draft=4|6|7|2019-09|2020-12] [content_type=TYPE,...] \
+                                  [content_encoding=gzip] | off";
     const DEFAULT: &'static str = "off";
     const CONTEXT: Context = Context::ANY;
     const TAKES: Takes = Takes::OneOrMore;
@@ -76,7 +77,7 @@ impl Directive for ValidateBody {
             return Ok(());
         }
         let file = words.first()?;
-        let (mut draft, mut types) = (None, None);
+        let (mut draft, mut types, mut takes_gzip) = (None, None, None);
         for parameter in words.parameters(1) {
             match parameter.name {
                 "draft" => parameter.set_once(&mut draft, parameter.parsed(parse_draft)?)?,
@@ -86,6 +87,9 @@ impl Directive for ValidateBody {
                         names.iter().map(|name| MediaType::parse(name)).collect();
                     parameter.set_once(&mut types, parsed.ok_or_else(|| parameter.invalid())?)?;
                 }
+                "content_encoding" => {
+                    parameter.set_once(&mut takes_gzip, parameter.parsed(parse_encoding)?)?;
+                }
                 _ => return Err(parameter.invalid()),
             }
         }
@@ -93,9 +97,15 @@ impl Directive for ValidateBody {
             Schema::from_file(&words.path(file), file, draft).map_err(DirectiveError::new)?;
         let types =
             types.unwrap_or_else(|| MediaType::parse("application/json").into_iter().collect());
-        level.body = Some(Some(Arc::new(BodyRule { schema, types })));
+        let takes_gzip = takes_gzip.unwrap_or(false);
+        level.body = Some(Some(Arc::new(BodyRule { schema, types, takes_gzip })));
         Ok(())
     }
+}
+
+/// True for gzip, the only encoding that is decoded.
+fn parse_encoding(name: &str) -> Option<bool> {
+    (name == "gzip").then_some(true)
 }
 
 fn parse_draft(name: &str) -> Option<Draft> {
@@ -192,7 +202,8 @@ pub struct ValidateOpenapi;
 impl Directive for ValidateOpenapi {
     type Settings = ValidateDirectives;
     const NAME: &'static str = "validate_openapi";
-    const SYNTAX: &'static str = "FILE [base=PATH] [unknown=allow|deny] | off";
+    const SYNTAX: &'static str =
+        "FILE [base=PATH] [unknown=allow|deny] [content_encoding=gzip] | off";
     const DEFAULT: &'static str = "off";
     const CONTEXT: Context = Context::ANY;
     const TAKES: Takes = Takes::OneOrMore;
@@ -206,7 +217,7 @@ impl Directive for ValidateOpenapi {
             return Ok(());
         }
         let file = words.first()?;
-        let (mut base, mut deny_unknown) = (None, None);
+        let (mut base, mut deny_unknown, mut takes_gzip) = (None, None, None);
         for parameter in words.parameters(1) {
             match parameter.name {
                 "base" => {
@@ -224,10 +235,15 @@ impl Directive for ValidateOpenapi {
                     };
                     parameter.set_once(&mut deny_unknown, parameter.parsed(choice)?)?;
                 }
+                "content_encoding" => {
+                    parameter.set_once(&mut takes_gzip, parameter.parsed(parse_encoding)?)?;
+                }
                 _ => return Err(parameter.invalid()),
             }
         }
-        let options = ApiOptions { base, deny_unknown: deny_unknown.unwrap_or(false) };
+        let (deny_unknown, takes_gzip) =
+            (deny_unknown.unwrap_or(false), takes_gzip.unwrap_or(false));
+        let options = ApiOptions { base, deny_unknown, takes_gzip };
         let api = Api::from_file(&words.path(file), file, options).map_err(DirectiveError::new)?;
         level.openapi = Some(Some(Arc::new(api)));
         Ok(())

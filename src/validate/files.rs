@@ -96,6 +96,19 @@ fn exact_number(text: &str, pointer: &str) -> Result<serde_json::Number, Invalid
     Err(Invalid::at(pointer, format!("the number {text} has too many digits")))
 }
 
+/// A pointer as a URI fragment.
+pub(super) fn percent_encoded(pointer: &str) -> String {
+    let mut encoded = String::new();
+    for byte in pointer.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 /// Follows references to files; anything else is remote and refused.
 ///
 /// A schema whose `$id` is `https://example.com/schemas/user.json` may say `"$ref": "address.json"`: what lies under

@@ -5,7 +5,10 @@
 //! keep the text they were written in; see [`super::decimal`].
 
 use std::borrow::Cow;
-use std::fmt;
+
+use crate::json::Literal;
+pub use crate::json::NotJson;
+pub(super) use crate::json::Reader;
 
 /// A JSON value. Borrows from the text it was read from.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,287 +73,59 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Why a text is not JSON, and at which byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotJson {
-    /// What is wrong.
-    pub reason: &'static str,
-    /// Offset in bytes from the start.
-    pub offset: usize,
+/// The document in `text`, nested `max_depth` levels at most; an array or object at the top is level 1.
+pub fn parse(text: &[u8], max_depth: usize) -> Result<Json<'_>, NotJson> {
+    let mut reader = Reader::new(text, max_depth.min(MAX_DEPTH))?;
+    let value = read_value(&mut reader)?;
+    reader.end()?;
+    Ok(value)
 }
 
-impl fmt::Display for NotJson {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}", self.reason, self.offset)
+/// The reader's next value.
+pub(super) fn read_value<'a>(reader: &mut Reader<'a>) -> Result<Json<'a>, NotJson> {
+    match reader.peek() {
+        Some(b'"') => reader.string().map(Json::String),
+        Some(b'{') => read_object(reader),
+        Some(b'[') => read_array(reader),
+        Some(b'-' | b'0'..=b'9') => reader.number().map(|text| Json::Number(Cow::Borrowed(text))),
+        _ => reader.literal().map(Json::from),
     }
 }
 
-/// The document in `text`, nested `max_depth` levels at most; an array or object at the top is level 1.
-pub fn parse(text: &[u8], max_depth: usize) -> Result<Json<'_>, NotJson> {
-    let text = std::str::from_utf8(text)
-        .map_err(|error| NotJson { reason: "invalid UTF-8", offset: error.valid_up_to() })?;
-    let mut reader = Reader { text, at: 0, levels_left: max_depth.min(MAX_DEPTH) };
-    reader.skip_space();
-    let value = reader.value()?;
-    reader.skip_space();
-    if reader.at < text.len() { Err(reader.wrong("trailing bytes")) } else { Ok(value) }
+fn read_array<'a>(reader: &mut Reader<'a>) -> Result<Json<'a>, NotJson> {
+    let mut items = Vec::new();
+    let mut done = reader.enter(b']')?;
+    while !done {
+        items.push(read_value(reader)?);
+        done = reader.leaves(b']')?;
+    }
+    Ok(Json::Array(items))
+}
+
+fn read_object<'a>(reader: &mut Reader<'a>) -> Result<Json<'a>, NotJson> {
+    let mut members = Vec::new();
+    let mut done = reader.enter(b'}')?;
+    while !done {
+        members.push((reader.name()?, read_value(reader)?));
+        done = reader.leaves(b'}')?;
+    }
+    Members::new(members).map(Json::Object).ok_or(reader.wrong("duplicate name"))
+}
+
+impl From<Literal> for Json<'_> {
+    fn from(literal: Literal) -> Self {
+        match literal {
+            Literal::Null => Self::Null,
+            Literal::False => Self::Bool(false),
+            Literal::True => Self::Bool(true),
+        }
+    }
 }
 
 /// True when the whole text is one JSON number.
 pub fn is_number(text: &str) -> bool {
-    let mut reader = Reader { text, at: 0, levels_left: 0 };
-    reader.number().is_ok() && reader.at == text.len()
-}
-
-struct Reader<'a> {
-    text: &'a str,
-    at: usize,
-    levels_left: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn wrong(&self, reason: &'static str) -> NotJson {
-        NotJson { reason, offset: self.at }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn skip_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn slice(&self, from: usize) -> &'a str {
-        self.text.get(from..self.at).unwrap_or_default()
-    }
-
-    fn value(&mut self) -> Result<Json<'a>, NotJson> {
-        match self.peek() {
-            Some(b'"') => self.string().map(Json::String),
-            Some(b'{') => self.nested(Self::object),
-            Some(b'[') => self.nested(Self::array),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.literal("true", Json::Bool(true)),
-            Some(b'f') => self.literal("false", Json::Bool(false)),
-            Some(b'n') => self.literal("null", Json::Null),
-            Some(_) => Err(self.wrong("unexpected character")),
-            None => Err(self.wrong("unexpected end")),
-        }
-    }
-
-    fn literal(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, NotJson> {
-        match self.text.as_bytes().get(self.at..self.at + word.len()) {
-            Some(found) if found == word.as_bytes() => {
-                self.at += word.len();
-                Ok(value)
-            }
-            _ => Err(self.wrong("unexpected character")),
-        }
-    }
-
-    fn nested(
-        &mut self,
-        read: fn(&mut Self) -> Result<Json<'a>, NotJson>,
-    ) -> Result<Json<'a>, NotJson> {
-        self.levels_left = self.levels_left.checked_sub(1).ok_or(self.wrong("too deep"))?;
-        self.at += 1;
-        self.skip_space();
-        let value = read(self)?;
-        self.levels_left += 1;
-        Ok(value)
-    }
-
-    fn array(&mut self) -> Result<Json<'a>, NotJson> {
-        let mut items = Vec::new();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(Json::Array(items));
-        }
-        loop {
-            items.push(self.value()?);
-            if self.ends(b']')? {
-                return Ok(Json::Array(items));
-            }
-        }
-    }
-
-    fn object(&mut self) -> Result<Json<'a>, NotJson> {
-        let mut members = Vec::new();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(Json::Object(Members(members)));
-        }
-        loop {
-            if self.peek() != Some(b'"') {
-                return Err(self.wrong("expected a member's name"));
-            }
-            let name = self.string()?;
-            self.skip_space();
-            if self.peek() != Some(b':') {
-                return Err(self.wrong("expected \":\""));
-            }
-            self.at += 1;
-            self.skip_space();
-            members.push((name, self.value()?));
-            if self.ends(b'}')? {
-                let duplicate = self.wrong("duplicate name");
-                return Members::new(members).map(Json::Object).ok_or(duplicate);
-            }
-        }
-    }
-
-    /// True behind the closing bracket, false behind a comma.
-    fn ends(&mut self, close: u8) -> Result<bool, NotJson> {
-        self.skip_space();
-        match self.peek() {
-            Some(b',') => {
-                self.at += 1;
-                self.skip_space();
-                Ok(false)
-            }
-            Some(byte) if byte == close => {
-                self.at += 1;
-                Ok(true)
-            }
-            _ => Err(self.wrong("expected \",\" or the closing bracket")),
-        }
-    }
-
-    fn digits(&mut self) -> Result<(), NotJson> {
-        let from = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        if self.at == from { Err(self.wrong("expected a digit")) } else { Ok(()) }
-    }
-
-    fn number(&mut self) -> Result<Json<'a>, NotJson> {
-        let from = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(Json::Number(Cow::Borrowed(self.slice(from))))
-    }
-
-    /// Moves to the next quote, backslash or control character.
-    fn plain(&mut self) -> Option<u8> {
-        let rest = self.text.as_bytes().get(self.at..)?;
-        let length = plain_length(rest)?;
-        self.at += length;
-        rest.get(length).copied()
-    }
-
-    fn string(&mut self) -> Result<Cow<'a, str>, NotJson> {
-        self.at += 1;
-        let mut from = self.at;
-        let mut unescaped = String::new();
-        loop {
-            match self.plain() {
-                Some(b'"') => {
-                    let last = self.slice(from);
-                    self.at += 1;
-                    if unescaped.is_empty() {
-                        return Ok(Cow::Borrowed(last));
-                    }
-                    unescaped.push_str(last);
-                    return Ok(Cow::Owned(unescaped));
-                }
-                Some(b'\\') => {
-                    unescaped.push_str(self.slice(from));
-                    self.at += 1;
-                    unescaped.push(self.escape()?);
-                    from = self.at;
-                }
-                Some(_) => return Err(self.wrong("control character in a string")),
-                None => return Err(self.wrong("unexpected end")),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<char, NotJson> {
-        let byte = self.peek().ok_or(self.wrong("unexpected end"))?;
-        self.at += 1;
-        Ok(match byte {
-            b'"' | b'\\' | b'/' => char::from(byte),
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => return self.unicode_escape(),
-            _ => return Err(self.wrong("invalid escape")),
-        })
-    }
-
-    fn unicode_escape(&mut self) -> Result<char, NotJson> {
-        let unpaired = self.wrong("unpaired surrogate");
-        let first = self.hex4()?;
-        let code = match first {
-            0xD800..=0xDBFF => {
-                if self.text.as_bytes().get(self.at..self.at + 2) != Some(b"\\u") {
-                    return Err(unpaired);
-                }
-                self.at += 2;
-                let second = self.hex4()?;
-                let low = second.checked_sub(0xDC00).filter(|low| *low < 0x400).ok_or(unpaired)?;
-                0x1_0000 + ((first - 0xD800) << 10) + low
-            }
-            code => code,
-        };
-        char::from_u32(code).ok_or(unpaired)
-    }
-
-    fn hex4(&mut self) -> Result<u32, NotJson> {
-        let wrong = self.wrong("invalid escape");
-        let digits = self.text.as_bytes().get(self.at..self.at + 4).ok_or(wrong)?;
-        self.at += 4;
-        digits
-            .iter()
-            .try_fold(0, |code, byte| Ok(code * 16 + char::from(*byte).to_digit(16).ok_or(wrong)?))
-    }
-}
-
-/// The number of bytes before the next quote, backslash or control character.
-fn plain_length(text: &[u8]) -> Option<usize> {
-    let words = text.chunks_exact(8);
-    let is_plain = |word: &&[u8]| {
-        <[u8; 8]>::try_from(*word).is_ok_and(|word| !has_special(u64::from_ne_bytes(word)))
-    };
-    let plain = words.take_while(is_plain).count() * 8;
-    let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    Some(plain + text.get(plain..)?.iter().position(special)?)
-}
-
-/// True when one of eight bytes may be a quote, a backslash or a control character; a byte behind one that is may count
-/// as one by mistake.
-///
-/// Source: "Bit Twiddling Hacks", determine if a word has a byte less than n.
-fn has_special(word: u64) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
-    let is_control = below(word, 0x20);
-    let is_quote = below(word ^ (ONES * b'"' as u64), 1);
-    let is_backslash = below(word ^ (ONES * b'\\' as u64), 1);
-    (is_control | is_quote | is_backslash) & (ONES * 0x80) != 0
+    Reader::new(text.as_bytes(), 0)
+        .is_ok_and(|mut reader| reader.number().is_ok_and(|number| number.len() == text.len()))
 }
 
 #[cfg(test)]

@@ -18,14 +18,12 @@ type Built<'a> = Result<Box<dyn for<'i> Keyword<'i, Tree>>, ValidationError<'a>>
 
 /// The options with exact number keywords.
 pub(super) fn with_exact_numbers(options: Options<'_>) -> Options<'_> {
-    options
-        .with_keyword("minimum", |schema, limit, _| bound(schema, limit, Comparison::Minimum))
-        .with_keyword("maximum", |schema, limit, _| bound(schema, limit, Comparison::Maximum))
-        .with_keyword("exclusiveMinimum", |schema, limit, _| {
-            bound(schema, limit, Comparison::ExclusiveMinimum)
-        })
-        .with_keyword("exclusiveMaximum", |schema, limit, _| {
-            bound(schema, limit, Comparison::ExclusiveMaximum)
+    let bounds = Comparison::KEYWORDS.into_iter();
+    bounds
+        .fold(options, |options, (name, comparison)| {
+            options.with_keyword(name, move |schema, limit, _| {
+                bound_keyword(schema, limit, comparison)
+            })
         })
         .with_keyword("multipleOf", |_, divisor, _| {
             let text = number_text(divisor)?;
@@ -55,6 +53,13 @@ enum Comparison {
 }
 
 impl Comparison {
+    const KEYWORDS: [(&str, Self); 4] = [
+        ("minimum", Self::Minimum),
+        ("maximum", Self::Maximum),
+        ("exclusiveMinimum", Self::ExclusiveMinimum),
+        ("exclusiveMaximum", Self::ExclusiveMaximum),
+    ];
+
     fn holds(self, value_to_limit: Ordering) -> bool {
         match self {
             Self::Minimum => value_to_limit.is_ge(),
@@ -74,8 +79,46 @@ impl Comparison {
     }
 }
 
-/// A bound; in draft 4 `exclusiveMinimum` is a boolean that sharpens `minimum`.
-fn bound<'a>(schema: &Map<String, Value>, limit: &Value, comparison: Comparison) -> Built<'a> {
+/// What a schema asks of a number.
+#[derive(Debug)]
+pub(super) enum NumberRule {
+    /// `minimum` and its like.
+    Bound(Bound),
+    /// `multipleOf`
+    MultipleOf(MultipleOf),
+}
+
+impl NumberRule {
+    /// True when the number, as it is written, is as the keyword asks.
+    pub(super) fn holds(&self, number: &str) -> bool {
+        match self {
+            Self::Bound(bound) => bound.holds(number),
+            Self::MultipleOf(divisor) => divisor.holds(number),
+        }
+    }
+}
+
+/// The keywords on numbers of a schema; `None` when one is not what it should be.
+pub(super) fn number_rules(schema: &Map<String, Value>) -> Option<Vec<NumberRule>> {
+    let mut rules = Vec::new();
+    for (name, comparison) in Comparison::KEYWORDS {
+        if let Some(limit) = schema.get(name) {
+            rules.extend(bound(schema, limit, comparison).ok()?.map(NumberRule::Bound));
+        }
+    }
+    if let Some(divisor) = schema.get("multipleOf") {
+        let text = number_text(divisor).ok()?;
+        rules.push(NumberRule::MultipleOf(MultipleOf { text }));
+    }
+    Some(rules)
+}
+
+/// A bound; in draft 4 `exclusiveMinimum` is a boolean that sharpens `minimum`, and none itself.
+fn bound(
+    schema: &Map<String, Value>,
+    limit: &Value,
+    comparison: Comparison,
+) -> Result<Option<Bound>, ValidationError<'static>> {
     let exclusive = |name: &str| schema.get(name) == Some(&Value::Bool(true));
     let comparison = match comparison {
         Comparison::Minimum if exclusive("exclusiveMinimum") => Comparison::ExclusiveMinimum,
@@ -83,9 +126,20 @@ fn bound<'a>(schema: &Map<String, Value>, limit: &Value, comparison: Comparison)
         comparison => comparison,
     };
     if limit.is_boolean() {
-        return Ok(Box::new(Nothing));
+        return Ok(None);
     }
-    Ok(Box::new(Bound { comparison, integer: limit.as_i64(), text: number_text(limit)? }))
+    Ok(Some(Bound { comparison, integer: limit.as_i64(), text: number_text(limit)? }))
+}
+
+fn bound_keyword<'a>(
+    schema: &Map<String, Value>,
+    limit: &Value,
+    comparison: Comparison,
+) -> Built<'a> {
+    Ok(match bound(schema, limit, comparison)? {
+        Some(bound) => Box::new(bound),
+        None => Box::new(Nothing),
+    })
 }
 
 struct Nothing;
@@ -100,10 +154,22 @@ impl<'i> Keyword<'i, Tree> for Nothing {
     }
 }
 
-struct Bound {
+/// A limit and on which side of it numbers may be.
+#[derive(Debug)]
+pub(super) struct Bound {
     comparison: Comparison,
     integer: Option<i64>,
     text: String,
+}
+
+impl Bound {
+    fn holds(&self, number: &str) -> bool {
+        let ordering = match (self.integer, number.parse::<i64>()) {
+            (Some(limit), Ok(number)) => number.cmp(&limit),
+            _ => Decimal::parse(number).cmp(&Decimal::parse(&self.text)),
+        };
+        self.comparison.holds(ordering)
+    }
 }
 
 impl<'i> Keyword<'i, Tree> for Bound {
@@ -113,19 +179,20 @@ impl<'i> Keyword<'i, Tree> for Bound {
     }
 
     fn is_valid(&self, node: Node<'i>) -> bool {
-        let Json::Number(text) = node.value else {
-            return true;
-        };
-        let ordering = match (self.integer, text.parse::<i64>()) {
-            (Some(limit), Ok(number)) => number.cmp(&limit),
-            _ => Decimal::parse(text).cmp(&Decimal::parse(&self.text)),
-        };
-        self.comparison.holds(ordering)
+        !matches!(node.value, Json::Number(number) if !self.holds(number))
     }
 }
 
-struct MultipleOf {
+/// What a number must be a whole multiple of.
+#[derive(Debug)]
+pub(super) struct MultipleOf {
     text: String,
+}
+
+impl MultipleOf {
+    fn holds(&self, number: &str) -> bool {
+        Decimal::parse(number).is_multiple_of(&Decimal::parse(&self.text))
+    }
 }
 
 impl<'i> Keyword<'i, Tree> for MultipleOf {
@@ -135,10 +202,7 @@ impl<'i> Keyword<'i, Tree> for MultipleOf {
     }
 
     fn is_valid(&self, node: Node<'i>) -> bool {
-        let Json::Number(text) = node.value else {
-            return true;
-        };
-        Decimal::parse(text).is_multiple_of(&Decimal::parse(&self.text))
+        !matches!(node.value, Json::Number(number) if !self.holds(number))
     }
 }
 
@@ -147,7 +211,7 @@ const SHORT_MATCH_STEPS: usize = 1_000;
 /// Steps back of one match that [`MAX_LONG_MATCHES`] strings of a document may cost.
 const LONG_MATCH_STEPS: usize = 50_000;
 /// Strings of a document that are tried again; those after them do not match.
-const MAX_LONG_MATCHES: u32 = 16;
+const MAX_LONG_MATCHES: u32 = 4;
 
 /// A pattern with look-around or backreferences. A string that takes too many steps does not match.
 struct Pattern {

@@ -10,12 +10,14 @@
 //! OpenAPI document ── openapi ──► parameters and schemas of the operation
 //! ```
 
+mod accept;
 mod content_type;
 mod decimal;
 mod directives;
 mod faults;
 mod files;
 mod form;
+mod gzip;
 pub mod json;
 mod keywords;
 mod openapi;
@@ -32,7 +34,8 @@ mod tree;
 pub use directives::{
     ValidateBody, ValidateDepth, ValidateDirectives, ValidateErrors, ValidateOpenapi, ValidateParam,
 };
+pub use param::decode::part_as_sent;
 pub use policy::{
-    BodyCheck, HEAVY_BODY_BYTES, HeadFacts, HeadOutcome, ValidatePlan, decide_body, decide_head,
-    is_heavy,
+    BodyCheck, HEAVY_BODY_BYTES, HEAVY_PATTERNS_BYTES, HeadFacts, HeadOutcome, ValidatePlan,
+    decide_body, decide_head,
 };

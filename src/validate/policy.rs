@@ -1,10 +1,12 @@
 //! The two decisions: on the head, before anything of the body is read, and on the whole body.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::content_type::{ContentHeaders, Kind, MediaType};
+use super::content_type::{BodyType, Coding, ContentHeaders, Kind, MediaType};
 use super::faults::Origin;
 use super::form;
+use super::gzip::{self, NotDecoded};
 use super::json::{self, Json};
 use super::openapi::{Api, Lookup};
 use super::param::{Inputs, Parameter, Place};
@@ -37,6 +39,8 @@ impl ValidatePlan {
 pub(super) struct BodyRule {
     pub(super) schema: Arc<Schema>,
     pub(super) types: Vec<MediaType>,
+    /// Bodies encoded by gzip are decoded for their check.
+    pub(super) takes_gzip: bool,
 }
 
 /// What is known of a request before its body.
@@ -48,6 +52,8 @@ pub struct HeadFacts<'a, H> {
     pub path: &'a [u8],
     /// The path's parameters by name, percent-encoded: named captures of the location, parameters of its `route`.
     pub path_parameters: &'a [(&'a str, &'a [u8])],
+    /// How long a body may be, and so a decoded one; 0 for as long as it likes.
+    pub max_body_bytes: u64,
 }
 
 /// The decision on a request's head.
@@ -64,6 +70,8 @@ pub struct HeadOutcome {
 pub struct BodyCheck {
     /// What the body says it is; `None` when it may not be said.
     kind: Option<Kind>,
+    is_gzip: bool,
+    max_decoded_bytes: usize,
     rules: [Option<Rule>; 2],
 }
 
@@ -72,6 +80,15 @@ struct Rule {
     policy: Policy,
     required: bool,
     content: Content,
+}
+
+impl Rule {
+    fn checked(&self) -> Option<(&Self, &Schema)> {
+        match &self.content {
+            Content::Checked(schema) => Some((self, schema)),
+            Content::Refused | Content::Unchecked => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -84,9 +101,20 @@ enum Content {
 /// Bodies from here on take long enough to be checked away from the event loop.
 pub const HEAVY_BODY_BYTES: usize = 128 * 1024;
 
-/// True for a body that should be checked away from the event loop.
-pub fn is_heavy(body_bytes: usize) -> bool {
-    body_bytes >= HEAVY_BODY_BYTES
+/// The same where a schema's patterns step back: up to some thousand steps for every string.
+pub const HEAVY_PATTERNS_BYTES: usize = 8 * 1024;
+
+/// What an encoded body may become where bodies may be of any length.
+const MAX_DECODED_BYTES: usize = 64 * 1024 * 1024;
+
+impl BodyCheck {
+    /// True when a body of this length should be checked away from the event loop.
+    pub fn is_heavy(&self, body_bytes: usize) -> bool {
+        let mut schemas = self.rules.iter().flatten().filter_map(Rule::checked).peekable();
+        body_bytes >= HEAVY_BODY_BYTES
+            || self.is_gzip && schemas.peek().is_some()
+            || body_bytes >= HEAVY_PATTERNS_BYTES && schemas.any(|(_, schema)| schema.steps_back())
+    }
 }
 
 /// The decision on a request's head: operation and parameters.
@@ -103,44 +131,88 @@ fn check_head<H: RequestHead>(
 ) -> Result<Option<BodyCheck>, Refusal> {
     let own = Inputs::new(facts.head, facts.path_parameters, &plan.parameters);
     check_parameters(plan, Policy::ValidateParam, &plan.parameters, &own)?;
-    let mut rules = [None, None];
     let body_type = plan.content_headers.body_type(facts.head);
     let kind = body_type.and_then(|body| body.kind());
-    // What is readable neither as the type it claims nor as another is not allowed, whatever the list says.
-    let content = |schema: Option<&Arc<Schema>>| match (&kind, schema) {
-        (None, _) | (_, None) => Content::Refused,
-        (Some(Kind::Other), _) => Content::Unchecked,
-        (Some(_), Some(schema)) => Content::Checked(Arc::clone(schema)),
+    let sent = Sent { body_type, kind, coding: plan.content_headers.coding(facts.head) };
+    let body = plan.body.as_ref().map(|rule| body_rule(rule, &sent));
+    let openapi = match &plan.openapi {
+        Some(api) => openapi_rule(plan, api, facts, &sent)?,
+        None => None,
     };
-    if let Some(rule) = &plan.body {
-        let listed = body_type
-            .is_some_and(|body| rule.types.iter().any(|listed| listed.matches(&body).is_some()));
-        let content = content(Some(&rule.schema).filter(|_| listed));
-        rules[0] = Some(Rule { policy: Policy::ValidateBody, required: true, content });
+    let is_idle = |rule: &Rule| !rule.required && matches!(rule.content, Content::Unchecked);
+    let rules = [body, openapi].map(|rule| rule.filter(|rule| !is_idle(rule)));
+    if rules.iter().all(Option::is_none) {
+        return Ok(None);
     }
-    if let Some(api) = &plan.openapi {
-        let operation = match api.find(facts.head.method(), facts.path) {
-            Lookup::Found(operation) => Some(operation),
-            Lookup::Unknown => None,
-            Lookup::NoPath => return Err(no_operation()),
-            Lookup::NoMethod(allow) => return Err(no_method(allow)),
+    let max_decoded_bytes = match usize::try_from(facts.max_body_bytes) {
+        Ok(0) | Err(_) => MAX_DECODED_BYTES,
+        Ok(most) => most,
+    };
+    let is_gzip = sent.coding == Coding::Gzip;
+    Ok(Some(BodyCheck { kind: sent.kind, is_gzip, max_decoded_bytes, rules }))
+}
+
+/// What a request says of its body.
+struct Sent<'a> {
+    body_type: Option<BodyType<'a>>,
+    kind: Option<Kind>,
+    coding: Coding,
+}
+
+impl<'a> Sent<'a> {
+    /// The media type, when the encoding is one that is undone.
+    fn readable_type(&self, takes_gzip: bool) -> Option<BodyType<'a>> {
+        let is_readable = match self.coding {
+            Coding::Identity => true,
+            Coding::Gzip => takes_gzip,
+            Coding::Other => false,
         };
-        if let Some(found) = operation {
-            let inputs = Inputs::new(facts.head, &found.path, &found.operation.parameters);
-            check_parameters(plan, Policy::ValidateOpenapi, &found.operation.parameters, &inputs)?;
-            rules[1] = found.operation.body.as_ref().map(|body| {
-                let content = match body_type.and_then(|given| body.schema_for(&given)) {
-                    Some(Some(schema)) => content(Some(schema)),
-                    Some(None) => Content::Unchecked,
-                    None => Content::Refused,
-                };
-                Rule { policy: Policy::ValidateOpenapi, required: body.required, content }
-            });
+        self.body_type.filter(|_| is_readable)
+    }
+
+    /// What becomes of a body of a type that is allowed: one that is not readable as what it says is refused all the same.
+    fn content(&self, schema: &Arc<Schema>) -> Content {
+        match self.kind {
+            None => Content::Refused,
+            Some(Kind::Other) => Content::Unchecked,
+            Some(_) => Content::Checked(Arc::clone(schema)),
         }
     }
-    let is_idle = |rule: &Rule| !rule.required && matches!(rule.content, Content::Unchecked);
-    let rules = rules.map(|rule| rule.filter(|rule| !is_idle(rule)));
-    Ok(rules.iter().any(Option::is_some).then_some(BodyCheck { kind, rules }))
+}
+
+fn body_rule(rule: &BodyRule, sent: &Sent<'_>) -> Rule {
+    let is_listed =
+        |body: &BodyType<'_>| rule.types.iter().any(|listed| listed.matches(body).is_some());
+    let content = match sent.readable_type(rule.takes_gzip).filter(is_listed) {
+        Some(_) => sent.content(&rule.schema),
+        None => Content::Refused,
+    };
+    Rule { policy: Policy::ValidateBody, required: true, content }
+}
+
+fn openapi_rule<H: RequestHead>(
+    plan: &ValidatePlan,
+    api: &Api,
+    facts: &HeadFacts<'_, H>,
+    sent: &Sent<'_>,
+) -> Result<Option<Rule>, Refusal> {
+    let found = match api.find(facts.head.method(), facts.path) {
+        Lookup::Found(found) => found,
+        Lookup::Unknown => return Ok(None),
+        Lookup::NoPath => return Err(no_operation()),
+        Lookup::NoMethod(allow) => return Err(no_method(allow)),
+    };
+    let inputs = Inputs::new(facts.head, &found.path, &found.operation.parameters);
+    check_parameters(plan, Policy::ValidateOpenapi, &found.operation.parameters, &inputs)?;
+    Ok(found.operation.body.as_ref().map(|body| {
+        let readable = sent.readable_type(api.takes_gzip());
+        let content = match readable.and_then(|given| body.schema_for(&given)) {
+            Some(Some(schema)) => sent.content(schema),
+            Some(None) => Content::Unchecked,
+            None => Content::Refused,
+        };
+        Rule { policy: Policy::ValidateOpenapi, required: body.required, content }
+    }))
 }
 
 fn no_operation() -> Refusal {
@@ -198,38 +270,63 @@ pub fn decide_body(plan: &ValidatePlan, check: &BodyCheck, body: &[u8]) -> Decis
 }
 
 fn check_body(plan: &ValidatePlan, check: &BodyCheck, body: &[u8]) -> Result<(), Refusal> {
-    let mut document = None;
     for rule in check.rules.iter().flatten() {
-        if body.is_empty() {
-            if rule.required {
-                let fault = BODY.fault("required", "must be present");
-                return Err(does_not_conform(plan, rule, vec![fault]));
-            }
-            continue;
+        if body.is_empty() && rule.required {
+            let fault = BODY.fault("required", "must be present");
+            return Err(does_not_conform(plan, rule, vec![fault]));
         }
-        let schema = match &rule.content {
-            Content::Unchecked => continue,
-            Content::Refused => {
-                let message = "specified Content-Type is not allowed";
-                return Err(Refusal::new(rule.policy, Reason::ContentType, 415, message));
-            }
-            Content::Checked(schema) => schema,
-        };
-        if check.kind == Some(Kind::Json) {
-            let value = match document.take() {
-                Some(value) => value,
-                None => json::parse(body, plan.max_depth).map_err(|_| {
-                    let message = "request body is not valid JSON";
-                    Refusal::new(rule.policy, Reason::NotJson, 400, message)
-                })?,
-            };
-            check_value(plan, rule, schema, &value)?;
-            document = Some(value);
-        } else {
-            check_form(plan, rule, schema, check.kind.as_ref(), body)?;
+        if !body.is_empty() && matches!(rule.content, Content::Refused) {
+            let message = "specified Content-Type is not allowed";
+            return Err(Refusal::new(rule.policy, Reason::ContentType, 415, message));
         }
     }
+    let mut rules = check.rules.iter().flatten().filter_map(Rule::checked).peekable();
+    let Some((first, _)) = rules.peek().filter(|_| !body.is_empty()) else {
+        return Ok(());
+    };
+    let body = decode(plan, check, first, body)?;
+    let mut document = None;
+    for (rule, schema) in rules {
+        if check.kind != Some(Kind::Json) {
+            check_form(plan, rule, schema, check.kind.as_ref(), &body)?;
+            continue;
+        }
+        if document.is_none() && schema.accepts(&body, plan.max_depth) {
+            continue;
+        }
+        let value = match document.take() {
+            Some(value) => value,
+            None => json::parse(&body, plan.max_depth).map_err(|_| is_not_json(rule))?,
+        };
+        check_value(plan, rule, schema, &value)?;
+        document = Some(value);
+    }
     Ok(())
+}
+
+fn is_not_json(rule: &Rule) -> Refusal {
+    Refusal::new(rule.policy, Reason::NotJson, 400, "request body is not valid JSON")
+}
+
+/// The body without its encoding.
+fn decode<'a>(
+    plan: &ValidatePlan,
+    check: &BodyCheck,
+    rule: &Rule,
+    body: &'a [u8],
+) -> Result<Cow<'a, [u8]>, Refusal> {
+    if !check.is_gzip {
+        return Ok(Cow::Borrowed(body));
+    }
+    gzip::decode(body, check.max_decoded_bytes).map(Cow::Owned).map_err(|why| match why {
+        NotDecoded::TooLarge => {
+            Refusal::new(rule.policy, Reason::TooLarge, 413, "Request body is too large")
+        }
+        NotDecoded::Broken if check.kind == Some(Kind::Json) => is_not_json(rule),
+        NotDecoded::Broken => {
+            does_not_conform(plan, rule, vec![BODY.fault("content", "must be encoded by gzip")])
+        }
+    })
 }
 
 fn does_not_conform(plan: &ValidatePlan, rule: &Rule, faults: Vec<Fault>) -> Refusal {

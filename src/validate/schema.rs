@@ -7,6 +7,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
+use super::accept::{self, Acceptor, Source};
 use super::faults::{self, Origin};
 use super::files::{self, Invalid, LocalFiles};
 use super::json::Json;
@@ -19,7 +20,21 @@ use crate::decision::Fault;
 #[derive(Debug)]
 pub(super) struct Schema {
     validator: Validator<Tree>,
+    /// Some pattern needs to step back, which costs more than its text's length tells.
+    steps_back: bool,
+    /// Absent where the schema says more than can be followed in one pass.
+    acceptor: Option<Acceptor>,
     shape: Shape,
+}
+
+/// A place in a document.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'d> {
+    pub(super) document: &'d Value,
+    /// The document's address in the registry.
+    pub(super) uri: &'d str,
+    /// JSON pointer to the schema.
+    pub(super) pointer: &'d str,
 }
 
 impl Schema {
@@ -61,26 +76,60 @@ impl Schema {
         }
         let local = LocalFiles::new(folder, schema);
         let shape = Shape::of(schema, &|uri| jsonschema::Retrieve::retrieve(&local, uri).ok(), uri);
-        let options = jsonschema::options_for::<Tree>()
-            .with_draft(draft)
-            .with_base_uri(uri)
-            .with_retriever(local.clone());
-        Ok(Self { validator: build(options, draft, schema)?, shape })
+        let options = || {
+            jsonschema::options_for::<Tree>()
+                .with_draft(draft)
+                .with_base_uri(uri)
+                .with_retriever(local.clone())
+        };
+        Self::whole(&options, draft, schema, shape)
     }
 
-    /// A part of an OpenAPI document whose registry the options have.
-    pub(super) fn of_document(
-        options: Options<'_>,
+    /// A schema that is a document of its own, compiled with these options.
+    pub(super) fn whole<'r>(
+        options: &dyn Fn() -> Options<'r>,
         draft: Draft,
         schema: &Value,
         shape: Shape,
     ) -> Result<Self, Invalid> {
-        Ok(Self { validator: build(options, draft, schema)?, shape })
+        let (validator, steps_back) = build(options(), draft, schema)?;
+        let own = |schema: &Value| Some(build(options(), draft, schema).ok()?.0);
+        let source = Source { document: schema, draft, build: &own, build_at: None };
+        Ok(Self { validator, steps_back, acceptor: accept::compile(&source, ""), shape })
+    }
+
+    /// A part of a larger document, whose registry the options have.
+    pub(super) fn part<'r>(
+        options: &dyn Fn() -> Options<'r>,
+        draft: Draft,
+        part: &Part<'_>,
+        shape: Shape,
+    ) -> Result<Self, Invalid> {
+        let reference = |pointer: &str| {
+            let fragment = files::percent_encoded(pointer);
+            serde_json::json!({ "$ref": format!("{}#{fragment}", part.uri) })
+        };
+        let (validator, steps_back) = build(options(), draft, &reference(part.pointer))?;
+        let own = |schema: &Value| Some(build(options(), draft, schema).ok()?.0);
+        let at = |pointer: &str| Some(build(options(), draft, &reference(pointer)).ok()?.0);
+        let source = Source { document: part.document, draft, build: &own, build_at: Some(&at) };
+        let acceptor = accept::compile(&source, part.pointer);
+        Ok(Self { validator, steps_back, acceptor, shape })
+    }
+
+    /// True when some pattern needs to step back, so that a check can take long for its text's length.
+    pub(super) fn steps_back(&self) -> bool {
+        self.steps_back
     }
 
     /// What texts are to be read as.
     pub(super) fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// True when a text is JSON, nested `max_depth` levels at most, and certainly conforms; else nothing is known of it.
+    pub(super) fn accepts(&self, text: &[u8], max_depth: usize) -> bool {
+        self.acceptor.as_ref().is_some_and(|acceptor| acceptor.accepts(text, max_depth))
     }
 
     /// True when the value conforms.
@@ -103,18 +152,24 @@ fn first_characters(text: &str) -> String {
     }
 }
 
-/// The validator: patterns run in linear time, or with bounded steps where a schema's patterns need to step back.
-fn build(options: Options<'_>, draft: Draft, schema: &Value) -> Result<Validator<Tree>, Invalid> {
+/// The validator: patterns run in linear time, or with bounded steps where a schema's patterns need to step back; and
+/// whether they do.
+fn build(
+    options: Options<'_>,
+    draft: Draft,
+    schema: &Value,
+) -> Result<(Validator<Tree>, bool), Invalid> {
     let options = with_all_formats(keywords::with_exact_numbers(options), draft)
         .with_pattern_options(PatternOptions::regex());
-    options.build(schema).or_else(|error| match error.kind() {
-        ValidationErrorKind::Format { format } if format == "regex" => {
-            keywords::with_backtracking_patterns(options)
-                .build(schema)
-                .map_err(|error| invalid(&error))
+    match options.build(schema) {
+        Ok(validator) => Ok((validator, false)),
+        Err(error) if matches!(error.kind(), ValidationErrorKind::Format { format } if format == "regex") =>
+        {
+            let built = keywords::with_backtracking_patterns(options).build(schema);
+            built.map(|validator| (validator, true)).map_err(|error| invalid(&error))
         }
-        _ => Err(invalid(&error)),
-    })
+        Err(error) => Err(invalid(&error)),
+    }
 }
 
 /// Formats that a draft does not define are asserted as the latest draft defines them.

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::ops::RangeInclusive;
 
 use jsonschema::JsonType;
 use jsonschema::json::{self, JsonNumber, NodeIdentity};
@@ -129,16 +130,7 @@ impl<'a> json::Node<'a, Tree> for Node<'a> {
         let Json::String(text) = self.value else {
             return None;
         };
-        // A code point takes one to four bytes.
-        let most = text.len() as u64;
-        let least = most.div_ceil(4);
-        if least >= min && most <= max {
-            return Some(true);
-        }
-        if most < min || least > max {
-            return Some(false);
-        }
-        Some((min..=max).contains(&(text.chars().count() as u64)))
+        Some(has_length_within(text, &(min..=max)))
     }
 
     fn equals_value(&self, expected: &Value) -> bool {
@@ -272,7 +264,21 @@ impl<'a> Iterator for ElementsIter<'a> {
     }
 }
 
-fn equals(value: &Json<'_>, expected: &Value) -> bool {
+/// True when the number of characters is in the range.
+pub(super) fn has_length_within(text: &str, range: &RangeInclusive<u64>) -> bool {
+    // A code point takes one to four bytes.
+    let most = text.len() as u64;
+    let least = most.div_ceil(4);
+    if least >= *range.start() && most <= *range.end() {
+        return true;
+    }
+    most >= *range.start()
+        && least <= *range.end()
+        && range.contains(&(text.chars().count() as u64))
+}
+
+/// True when a value is the one of a schema.
+pub(super) fn equals(value: &Json<'_>, expected: &Value) -> bool {
     match (value, expected) {
         (Json::Null, Value::Null) => true,
         (Json::Bool(a), Value::Bool(b)) => a == b,

@@ -357,3 +357,41 @@ Content-Type: application/json
 --- more_headers
 Content-Type: application/json
 --- error_code: [400, 200, 400, 400, 200, 400, 200]
+
+=== bodies encoded by gzip are decoded for their check where that is allowed, and go on as they came
+--- conf_files
+>>> user.json
+{"type":"object","required":["email"]}
+--- config
+    client_max_body_size 2k;
+    location /m { validate_body user.json content_encoding=gzip; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /any { validate_body user.json content_encoding=gzip; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /f { client_body_in_file_only clean; validate_body user.json content_encoding=gzip; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /off { validate_body user.json; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request latin1
+["POST /m\n\u001f\u008b\b\u0000\u0000\u0000\u0000\u0000\u0002\u00ff\u00abVJ\u00cdM\u00cc\u00ccQ\u00b22\u00ac\u0005\u0000xH\u00e05\u000b\u0000\u0000\u0000", "POST /f\n\u001f\u008b\b\u0000\u0000\u0000\u0000\u0000\u0002\u00ff\u00abVJ\u00cdM\u00cc\u00ccQ\u00b22\u00ac\u0005\u0000xH\u00e05\u000b\u0000\u0000\u0000", "POST /m\n\u001f\u008b\b\u0000\u0000\u0000\u0000\u0000\u0002\u00ff\u00abVJ\u00cdM\u00cc\u00ccQ\u00b22\u00ac\u0005\u0000xH\u00e05\u000b\u0000\u0000\u0000", "POST /m\n\u001f\u008b\b\u0000\u0000\u0000\u0000\u0000\u0002\u00ff\u00ab\u00ae\u0005\u0000C\u00bf\u00a6\u00a3\u0002\u0000\u0000\u0000", "POST /f\n\u001f\u008b\b\u0000\u0000\u0000\u0000\u0000\u0002\u00ff\u00ab\u00ae\u0005\u0000C\u00bf\u00a6\u00a3\u0002\u0000\u0000\u0000", "POST /m\n\u001f\u008b\b\u0000\u0000\u0000\u0000\u0000\u0002\u00ff\u00ab\u00ae\u0005\u0000C\u00bf\u00a6\u00a3\u0002\u0000\u0000\u0000", "POST /m\n\u001f\u008b\b\u0000\u0000\u0000\u0000\u0000\u0002\u00ff\u00abVJ\u00cdM\u00cc\u00ccQ\u00b2RJ\u001c\u0005\u00a3`\u0014\u008c\u0082Q0\nF\u00c1(\u0018\u0005\u00a3`\u0014\fz\u00a0T\u000b\u0000TA\u008dv\u00c4\u000b\u0000\u0000", "POST /m\n{\"email\":1}", "POST /off\n\u001f\u008b\b\u0000\u0000\u0000\u0000\u0000\u0002\u00ff\u00abVJ\u00cdM\u00cc\u00ccQ\u00b22\u00ac\u0005\u0000xH\u00e05\u000b\u0000\u0000\u0000", "POST /any\n\u001f\u008b\b\u0000\u0000\u0000\u0000\u0000\u0002\u00ff\u00abVJ\u00cdM\u00cc\u00ccQ\u00b22\u00ac\u0005\u0000xH\u00e05\u000b\u0000\u0000\u0000"]
+--- more_headers
+["Content-Type: application/json\nContent-Encoding: gzip", "Content-Type: application/json\nContent-Encoding: gzip", "Content-Type: application/json\nContent-Encoding: gzip\nTransfer-Encoding: chunked", "Content-Type: application/json\nContent-Encoding: gzip", "Content-Type: application/json\nContent-Encoding: gzip", "Content-Type: application/json\nContent-Encoding: gzip\nTransfer-Encoding: chunked", "Content-Type: application/json\nContent-Encoding: gzip", "Content-Type: application/json\nContent-Encoding: gzip", "Content-Type: application/json\nContent-Encoding: gzip", "Content-Type: application/json\nContent-Encoding: br"]
+--- error_code: [200, 200, 200, 400, 400, 400, 413, 400, 415, 415]
+--- response_json
+["/header/content-encoding = \"gzip\"\n/header/content-length = \"31\"", "/header/content-encoding = \"gzip\"\n/header/content-length = \"31\"", "/header/content-encoding = \"gzip\"\n/header/content-length = \"31\"", "/errors/0/keyword = \"required\"", "/errors/0/keyword = \"required\"", "/errors/0/keyword = \"required\"", "/message = \"Request body is too large\"", "/message = \"request body is not valid JSON\"", "/message = \"specified Content-Type is not allowed\"", "/message = \"specified Content-Type is not allowed\""]
+
+=== an encoding that is not decoded is no value of content_encoding
+--- conf_files
+>>> user.json
+{}
+--- config
+    location /u { validate_body user.json content_encoding=br; }
+--- must_die
+--- error_log
+qr/\[emerg\] .*invalid value "br".* in .*nginx\.conf:\d+/
+
+=== a path parameter of a named capture is split before it is decoded, as a route's is
+--- config
+    location ~ ^/a/(?<ids>[^/]+)$ {
+        validate_param path ids 'schema={"type":"array","items":{"type":"string","pattern":"^[a-z,]+$"},"maxItems":2}';
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+--- request
+["GET /a/x,y", "GET /a/x,y,z", "GET /a/x%2Cy,z", "GET /%61//x%2cy,z"]
+--- error_code: [200, 400, 200, 400]

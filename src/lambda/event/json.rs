@@ -5,7 +5,7 @@ use std::io::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::lambda::scan::{find_escape, is_plain};
+use crate::json::{find_escape, is_plain};
 
 /// A JSON document under construction at the end of a buffer.
 ///

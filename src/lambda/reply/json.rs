@@ -4,12 +4,10 @@
 
 use std::borrow::Cow;
 
-use crate::lambda::scan::find_escape;
+use crate::json::{Literal, NotJson, Reader};
 
 /// How many arrays and objects may lie in each other.
-const MAX_DEPTH: u8 = 127;
-/// Integers of more digits are read as floating-point numbers.
-const MAX_INTEGER_DIGITS: usize = 18;
+const MAX_DEPTH: usize = 127;
 
 /// A JSON value; strings are owned only where they have escapes, members keep their order.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,14 +21,10 @@ pub(crate) enum Json<'a> {
     Object(Vec<(Cow<'a, str>, Json<'a>)>),
 }
 
-/// The bytes are no JSON document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NotJson;
-
 impl<'a> Json<'a> {
     /// The value that a document holds.
     pub(crate) fn parse(document: &'a [u8]) -> Result<Self, NotJson> {
-        Reader::read(document, Reader::value)
+        read(document, read_value)
     }
 
     /// The text of an object's member; `None` when there is none or it is no text.
@@ -43,232 +37,65 @@ impl<'a> Json<'a> {
     }
 }
 
-/// A document that is being read.
-pub(crate) struct Reader<'a> {
-    text: &'a str,
-    at: usize,
-    depth: u8,
+/// What `read` makes of a document, of which it must leave nothing.
+pub(super) fn read<'a, T>(
+    document: &'a [u8],
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, NotJson>,
+) -> Result<T, NotJson> {
+    let mut reader = Reader::new(document, MAX_DEPTH)?;
+    let value = read(&mut reader)?;
+    reader.end()?;
+    Ok(value)
 }
 
-impl<'a> Reader<'a> {
-    /// What `read` makes of a document, of which it must leave nothing.
-    pub(crate) fn read<T>(
-        document: &'a [u8],
-        read: impl FnOnce(&mut Self) -> Result<T, NotJson>,
-    ) -> Result<T, NotJson> {
-        let text = std::str::from_utf8(document).map_err(|_| NotJson)?;
-        let mut reader = Self { text, at: 0, depth: 0 };
-        let value = read(&mut reader)?;
-        reader.peek().map_or(Ok(value), |_| Err(NotJson))
-    }
-
-    /// The next value.
-    pub(crate) fn value(&mut self) -> Result<Json<'a>, NotJson> {
-        match self.peek().ok_or(NotJson)? {
-            b'"' => self.string().map(Json::Text),
-            b'{' => {
-                let mut members = Vec::new();
-                self.object(|reader, name| {
-                    members.push((name, reader.value()?));
-                    Ok(())
-                })?;
-                Ok(Json::Object(members))
+/// The reader's next value.
+pub(super) fn read_value<'a>(reader: &mut Reader<'a>) -> Result<Json<'a>, NotJson> {
+    match reader.peek() {
+        Some(b'"') => reader.string().map(Json::Text),
+        Some(b'{') => {
+            let mut members = Vec::new();
+            read_object(reader, |name, value| members.push((name, value)))?;
+            Ok(Json::Object(members))
+        }
+        Some(b'[') => {
+            let mut values = Vec::new();
+            let mut done = reader.enter(b']')?;
+            while !done {
+                values.push(read_value(reader)?);
+                done = reader.leaves(b']')?;
             }
-            b'[' => self.array(),
-            b'n' => self.literal("null", Json::Null),
-            b't' => self.literal("true", Json::Bool(true)),
-            b'f' => self.literal("false", Json::Bool(false)),
-            _ => self.number(),
+            Ok(Json::Array(values))
         }
-    }
-
-    /// Hands the name of each member of an object to `member`, which reads the value.
-    pub(crate) fn object(
-        &mut self,
-        mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), NotJson>,
-    ) -> Result<(), NotJson> {
-        self.enter(b'{')?;
-        let mut is_first = true;
-        while self.goes_on(b'}', &mut is_first)? {
-            if self.peek() != Some(b'"') {
-                return Err(NotJson);
-            }
-            let name = self.string()?;
-            self.take(b':')?;
-            member(self, name)?;
+        Some(b'-' | b'0'..=b'9') => {
+            let text = reader.number()?;
+            number(text).ok_or(reader.wrong("number out of range"))
         }
-        Ok(())
+        _ => Ok(match reader.literal()? {
+            Literal::Null => Json::Null,
+            Literal::False => Json::Bool(false),
+            Literal::True => Json::Bool(true),
+        }),
     }
+}
 
-    fn array(&mut self) -> Result<Json<'a>, NotJson> {
-        self.enter(b'[')?;
-        let (mut values, mut is_first) = (Vec::new(), true);
-        while self.goes_on(b']', &mut is_first)? {
-            values.push(self.value()?);
-        }
-        Ok(Json::Array(values))
+/// Hands on each member of the object that is next.
+pub(super) fn read_object<'a>(
+    reader: &mut Reader<'a>,
+    mut member: impl FnMut(Cow<'a, str>, Json<'a>),
+) -> Result<(), NotJson> {
+    let mut done = reader.enter(b'}')?;
+    while !done {
+        member(reader.name()?, read_value(reader)?);
+        done = reader.leaves(b'}')?;
     }
+    Ok(())
+}
 
-    fn enter(&mut self, bracket: u8) -> Result<(), NotJson> {
-        self.take(bracket)?;
-        self.depth += 1;
-        if self.depth > MAX_DEPTH { Err(NotJson) } else { Ok(()) }
-    }
-
-    /// True when there is another member or element, its comma taken; false when `end` was taken.
-    fn goes_on(&mut self, end: u8, is_first: &mut bool) -> Result<bool, NotJson> {
-        if self.peek() == Some(end) {
-            self.at += 1;
-            self.depth -= 1;
-            return Ok(false);
-        }
-        if !std::mem::replace(is_first, false) {
-            self.take(b',')?;
-            // A comma wants a value behind it.
-            if self.peek() == Some(end) {
-                return Err(NotJson);
-            }
-        }
-        Ok(true)
-    }
-
-    fn rest(&self) -> &'a [u8] {
-        self.text.as_bytes().get(self.at..).unwrap_or_default()
-    }
-
-    /// The next byte behind white space.
-    fn peek(&mut self) -> Option<u8> {
-        loop {
-            let byte = *self.text.as_bytes().get(self.at)?;
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(byte);
-            }
-            self.at += 1;
-        }
-    }
-
-    fn take(&mut self, byte: u8) -> Result<(), NotJson> {
-        if self.peek() != Some(byte) {
-            return Err(NotJson);
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    fn literal(&mut self, name: &str, value: Json<'a>) -> Result<Json<'a>, NotJson> {
-        if !self.rest().starts_with(name.as_bytes()) {
-            return Err(NotJson);
-        }
-        self.at += name.len();
-        Ok(value)
-    }
-
-    /// The string whose quote is the next byte.
-    fn string(&mut self) -> Result<Cow<'a, str>, NotJson> {
-        self.at += 1;
-        let piece = self.piece()?;
-        if self.rest().first() == Some(&b'"') {
-            self.at += 1;
-            return Ok(Cow::Borrowed(piece));
-        }
-        let mut text = String::with_capacity(piece.len() + 2 * self.rest().len().min(256));
-        text.push_str(piece);
-        while self.rest().first() == Some(&b'\\') {
-            text.push(self.escape()?);
-            text.push_str(self.piece()?);
-        }
-        if self.rest().first() != Some(&b'"') {
-            return Err(NotJson);
-        }
-        self.at += 1;
-        Ok(Cow::Owned(text))
-    }
-
-    /// What comes before the next quote or escape of a string.
-    fn piece(&mut self) -> Result<&'a str, NotJson> {
-        let length = find_escape(self.rest()).ok_or(NotJson)?;
-        let start = self.at;
-        self.at += length;
-        self.text.get(start..self.at).ok_or(NotJson)
-    }
-
-    /// The character of the escape that is next.
-    fn escape(&mut self) -> Result<char, NotJson> {
-        let escaped = *self.rest().get(1).ok_or(NotJson)?;
-        self.at += 2;
-        Ok(match escaped {
-            b'"' | b'\\' | b'/' => char::from(escaped),
-            b'n' => '\n',
-            b't' => '\t',
-            b'r' => '\r',
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'u' => {
-                let unit = self.code_unit()?;
-                if let Some(character) = char::from_u32(unit.into()) {
-                    return Ok(character);
-                }
-                // Half of a character beyond U+FFFF; its other half must follow.
-                if !self.rest().starts_with(b"\\u") {
-                    return Err(NotJson);
-                }
-                self.at += 2;
-                let pair = char::decode_utf16([unit, self.code_unit()?]).next();
-                return pair.and_then(Result::ok).ok_or(NotJson);
-            }
-            _ => return Err(NotJson),
-        })
-    }
-
-    /// The four hex digits that are next.
-    fn code_unit(&mut self) -> Result<u16, NotJson> {
-        let digits = self.rest().first_chunk::<4>().ok_or(NotJson)?;
-        self.at += 4;
-        digits.iter().try_fold(0, |unit, digit| {
-            let value = char::from(*digit).to_digit(16).ok_or(NotJson)?;
-            Ok(unit << 4 | value as u16)
-        })
-    }
-
-    /// The number that is next; one that no `f64` can hold is an error.
-    fn number(&mut self) -> Result<Json<'a>, NotJson> {
-        let start = self.at;
-        self.skip(b"-");
-        let digits = self.digits()?;
-        let starts_with_zero = self.text.as_bytes().get(self.at - digits) == Some(&b'0');
-        if digits > 1 && starts_with_zero {
-            return Err(NotJson);
-        }
-        let mut is_integer = digits <= MAX_INTEGER_DIGITS;
-        if self.skip(b".") {
-            is_integer = false;
-            self.digits()?;
-        }
-        if self.skip(b"eE") {
-            is_integer = false;
-            self.skip(b"+-");
-            self.digits()?;
-        }
-        let text = self.text.get(start..self.at).ok_or(NotJson)?;
-        if is_integer && text != "-0" {
-            return text.parse().map(Json::Integer).map_err(|_| NotJson);
-        }
-        let number = text.parse::<f64>().map_err(|_| NotJson)?;
-        if number.is_finite() { Ok(Json::Float(number)) } else { Err(NotJson) }
-    }
-
-    /// True when the next byte is one of `bytes`, which is taken then.
-    fn skip(&mut self, bytes: &[u8]) -> bool {
-        let is_there = self.rest().first().is_some_and(|byte| bytes.contains(byte));
-        self.at += usize::from(is_there);
-        is_there
-    }
-
-    /// Takes the digits that are next, of which there must be some, and says how many.
-    fn digits(&mut self) -> Result<usize, NotJson> {
-        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += count;
-        if count == 0 { Err(NotJson) } else { Ok(count) }
+/// The value of a number as it is written; `None` for one that no `f64` can hold.
+fn number(text: &str) -> Option<Json<'static>> {
+    match text.parse() {
+        Ok(integer) if text != "-0" => Some(Json::Integer(integer)),
+        _ => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Json::Float),
     }
 }
 

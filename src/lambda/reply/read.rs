@@ -6,8 +6,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::borrow::Cow;
 
 use super::headers::merged;
-use super::json::{Json, NotJson, Reader};
+use super::json::{Json, read, read_object};
 use super::{InvalidReply, Reply};
+use crate::json::NotJson;
 use crate::lambda::event::Payload;
 
 const JSON: &str = "application/json";
@@ -67,7 +68,7 @@ struct Written<'a> {
 }
 
 impl From<NotJson> for InvalidReply {
-    fn from(NotJson: NotJson) -> Self {
+    fn from(_: NotJson) -> Self {
         Self::NotJson
     }
 }
@@ -83,22 +84,17 @@ impl<'a> Written<'a> {
             body: Json::Null,
             is_base64: Json::Null,
         };
-        let read = |reader: &mut Reader<'a>| {
-            reader.object(|reader, name| {
-                let value = reader.value()?;
-                match &*name {
-                    "statusCode" => written.status = value,
-                    "headers" => written.headers = value,
-                    "multiValueHeaders" => written.multi_headers = value,
-                    "cookies" => written.cookies = value,
-                    "body" => written.body = value,
-                    "isBase64Encoded" => written.is_base64 = value,
-                    _ => {}
-                }
-                Ok(())
+        read(payload, |reader| {
+            read_object(reader, |name, value| match &*name {
+                "statusCode" => written.status = value,
+                "headers" => written.headers = value,
+                "multiValueHeaders" => written.multi_headers = value,
+                "cookies" => written.cookies = value,
+                "body" => written.body = value,
+                "isBase64Encoded" => written.is_base64 = value,
+                _ => {}
             })
-        };
-        Reader::read(payload, read)?;
+        })?;
         Ok(written)
     }
 

@@ -13,7 +13,7 @@ use super::{Operation, RequestBody};
 use crate::validate::content_type::MediaType;
 use crate::validate::files::{self, Invalid, escape};
 use crate::validate::param::{Content, Parameter, Place, Style, decode};
-use crate::validate::schema::Schema;
+use crate::validate::schema::{Part, Schema};
 use crate::validate::shape::Shape;
 use crate::validate::tree::Tree;
 
@@ -308,14 +308,17 @@ impl<'d> Reader<'d> {
         if let Some(compiled) = self.schemas.borrow().get(&target) {
             return Ok(Arc::clone(compiled));
         }
-        let reference = json!({ "$ref": format!("{DOCUMENT_URI}#{}", percent_encoded(&target)) });
         let shape = Shape::within(self.document, schema, DOCUMENT_URI);
-        let options = jsonschema::options_for::<Tree>()
-            .with_draft(self.version.draft())
-            .with_registry(self.registry)
-            .with_format("byte", is_base64)
-            .offline();
-        let compiled = Schema::of_document(options, self.version.draft(), &reference, shape)
+        let draft = self.version.draft();
+        let options = || {
+            jsonschema::options_for::<Tree>()
+                .with_draft(draft)
+                .with_registry(self.registry)
+                .with_format("byte", is_base64)
+                .offline()
+        };
+        let part = Part { document: self.document, uri: DOCUMENT_URI, pointer: &target };
+        let compiled = Schema::part(&options, draft, &part, shape)
             .map_err(|error| Invalid::at(pointer, error.reason))?;
         let compiled = Arc::new(compiled);
         self.schemas.borrow_mut().insert(target, Arc::clone(&compiled));
@@ -330,17 +333,4 @@ fn is_base64(text: &str) -> bool {
 
 fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&decode::percent_decode(text.as_bytes(), false)).into_owned()
-}
-
-/// A pointer as a URI fragment.
-fn percent_encoded(pointer: &str) -> String {
-    let mut encoded = String::new();
-    for byte in pointer.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }

@@ -23,6 +23,7 @@ use super::schema::Schema;
 pub(super) struct Api {
     base: Vec<Box<[u8]>>,
     deny_unknown: bool,
+    takes_gzip: bool,
     router: Router,
     items: Vec<Item>,
 }
@@ -34,6 +35,8 @@ pub(super) struct ApiOptions {
     pub(super) base: Option<String>,
     /// Paths and methods that the document lacks are refused.
     pub(super) deny_unknown: bool,
+    /// Bodies encoded by gzip are decoded for their check.
+    pub(super) takes_gzip: bool,
 }
 
 #[derive(Debug)]
@@ -124,7 +127,13 @@ impl Api {
         let base = base.trim_end_matches('/');
         let base = paths::segments(base.as_bytes()).into_iter().filter(|part| !part.is_empty());
         let base = base.map(Box::from).collect();
-        Ok(Self { base, deny_unknown: options.deny_unknown, router, items })
+        let ApiOptions { deny_unknown, takes_gzip, .. } = options;
+        Ok(Self { base, deny_unknown, takes_gzip, router, items })
+    }
+
+    /// True when bodies may be encoded by gzip.
+    pub(super) fn takes_gzip(&self) -> bool {
+        self.takes_gzip
     }
 
     /// The operation of a request. `path` is percent-encoded and without query.

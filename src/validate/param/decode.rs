@@ -1,6 +1,7 @@
 //! Percent-decoding, and queries as pairs.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// The decoded bytes; `%` without two hexadecimal digits stands for itself.
 ///
@@ -35,6 +36,26 @@ pub(in crate::validate) fn percent_decode(raw: &[u8], plus_is_space: bool) -> Co
 
 fn hex(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// A part of a path as it was sent, found by where it stands in the decoded path; `None` when that is not the path with
+/// its percent signs decoded and nothing else done to it.
+pub fn part_as_sent<'a>(raw: &'a [u8], decoded: &[u8], part: Range<usize>) -> Option<&'a [u8]> {
+    let (mut at, mut from, mut to) = (0, None, None);
+    for (index, byte) in decoded.iter().enumerate() {
+        if index == part.start {
+            from = Some(at);
+        }
+        if index == part.end {
+            to = Some(at);
+        }
+        at += match raw.get(at..)? {
+            [b'%', high, low, ..] if hex(*high)? * 16 + hex(*low)? == *byte => 3,
+            [sent, ..] if sent == byte && *byte != b'%' => 1,
+            _ => return None,
+        };
+    }
+    if at == raw.len() { raw.get(from?..to.unwrap_or(at)) } else { None }
 }
 
 /// The decoded text, or `None` when it is not UTF-8.
@@ -87,6 +108,24 @@ mod tests {
             assert_eq!(decode_text(raw.as_bytes(), plus).as_deref(), Some(expected), "{raw}");
         }
         assert_eq!(decode_text(b"%FF", false), None);
+    }
+
+    #[test]
+    fn a_part_of_a_path_is_found_as_it_was_sent() {
+        for (raw, decoded, part, expected) in [
+            ("/a/b", "/a/b", 3..4, Some("b")),
+            ("/a/x%2Cy,z", "/a/x,y,z", 3..8, Some("x%2Cy,z")),
+            ("/%61/x%2cy/c", "/a/x,y/c", 3..6, Some("x%2cy")),
+            ("/%25/b", "/%/b", 1..2, Some("%25")),
+            ("/a//b", "/a/b", 3..4, None),
+            ("/a/../b", "/b", 1..2, None),
+            ("/a/b?", "/a/b", 3..4, None),
+            ("/a", "/a/b", 3..4, None),
+            ("/a/%zz", "/a/%zz", 3..6, None),
+        ] {
+            let found = part_as_sent(raw.as_bytes(), decoded.as_bytes(), part);
+            assert_eq!(found, expected.map(str::as_bytes), "{raw}");
+        }
     }
 
     #[test]

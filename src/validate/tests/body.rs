@@ -160,7 +160,98 @@ fn plans_and_checks_can_be_taken_to_another_thread() {
     fn is_shared<T: Send + Sync + 'static>() {}
     is_shared::<ValidatePlan>();
     is_shared::<BodyCheck>();
-    assert!(is_heavy(HEAVY_BODY_BYTES) && !is_heavy(HEAVY_BODY_BYTES - 1));
+}
+
+fn body_check(plan: &ValidatePlan, headers: &[(&str, &str)]) -> BodyCheck {
+    let head = Written::new("POST", "", headers);
+    let (path, path_parameters, max_body_bytes) = (&b"/"[..], &[][..], 0);
+    let facts = HeadFacts { head: &head, path, path_parameters, max_body_bytes };
+    decide_head(plan, &facts).body.unwrap()
+}
+
+#[test]
+fn large_bodies_and_encoded_ones_are_checked_away_from_the_event_loop() {
+    let json = ("Content-Type", "application/json");
+    let gzip = ("Content-Encoding", "gzip");
+    let folder = folder();
+    let plan = folder.plan(&["validate_body user.json content_encoding=gzip"]);
+    let check = body_check(&plan, &[json]);
+    assert!(check.is_heavy(HEAVY_BODY_BYTES) && !check.is_heavy(HEAVY_BODY_BYTES - 1));
+    assert!(body_check(&plan, &[json, gzip]).is_heavy(1));
+    let stepping = Folder::with(&[("s.json", r#"{"items":{"pattern":"^(?!a)(b+)+$"}}"#)]);
+    let check = body_check(&stepping.plan(&["validate_body s.json"]), &[json]);
+    assert!(check.is_heavy(HEAVY_PATTERNS_BYTES) && !check.is_heavy(HEAVY_PATTERNS_BYTES - 1));
+    let refused = folder.plan(&["validate_body user.json"]);
+    assert!(!body_check(&refused, &[json, gzip]).is_heavy(1));
+}
+
+#[test]
+fn bodies_encoded_by_gzip_are_checked_where_that_is_allowed() {
+    let folder = Folder::with(&[
+        ("user.json", USER),
+        (
+            "api.json",
+            r#"{"openapi":"3.1.0","info":{"title":"t","version":"1"},"paths":{"/":{"post":{"requestBody":{"content":{"application/json":{"schema":{"type":"object","required":["email"]}},"text/csv":{}}},"responses":{}}}}}"#,
+        ),
+    ]);
+    let types = "content_type=application/json,application/x-www-form-urlencoded,image/png";
+    let own = folder.plan(&[&format!("validate_body user.json {types} content_encoding=gzip")]);
+    let api = folder.plan(&["validate_openapi api.json content_encoding=gzip"]);
+    let plain_api = folder.plan(&["validate_openapi api.json"]);
+    let both = folder
+        .plan(&["validate_body user.json content_encoding=gzip", "validate_openapi api.json"]);
+    let (good, bad) = (gzip::encode(br#"{"email":"a@b.c"}"#), gzip::encode(b"{}"));
+    let refused = Err((415, "specified Content-Type is not allowed".to_owned(), vec![]));
+    let bad_body = |fault: &str| Err((400, BAD_BODY.to_owned(), vec![fault.to_owned()]));
+    let not_json = Err((400, "request body is not valid JSON".to_owned(), vec![]));
+    let json = "application/json";
+    let form = "application/x-www-form-urlencoded";
+    for (plan, kind, coding, body, expected) in [
+        (&own, json, "gzip", &good[..], Ok(())),
+        (&own, json, "X-GZIP", &good, Ok(())),
+        (&own, json, "gzip", &bad, bad_body(" required")),
+        (&own, json, "gzip", br#"{"email":"a@b.c"}"#, not_json.clone()),
+        (&own, json, "gzip", &good[..good.len() - 1], not_json.clone()),
+        (&own, json, "gzip", &gzip::encode(b"{"), not_json.clone()),
+        (&own, json, "gzip", b"", bad_body(" required")),
+        (&own, json, "gzip", &gzip::encode(b""), not_json.clone()),
+        (&own, json, "deflate", &good, refused.clone()),
+        (&own, json, "gzip, gzip", &good, refused.clone()),
+        (&own, form, "gzip", &gzip::encode(b"email=a%40b.c"), Ok(())),
+        (&own, form, "gzip", &gzip::encode(b"email=a%40b.c&age=-1"), bad_body("/age minimum")),
+        (&own, form, "gzip", b"email=a%40b.c", bad_body(" content")),
+        (&own, "image/png", "gzip", b"anything", Ok(())),
+        (&own, "image/gif", "gzip", &good, refused.clone()),
+        (&api, json, "gzip", &good, Ok(())),
+        (&api, json, "gzip", &bad, bad_body(" required")),
+        (&api, "text/csv", "gzip", b"anything", Ok(())),
+        (&plain_api, json, "gzip", &good, refused.clone()),
+        (&both, json, "gzip", &good, refused.clone()),
+    ] {
+        let head =
+            Written::new("POST", "", &[("Content-Type", kind), ("Content-Encoding", coding)]);
+        assert_eq!(decide(plan, &head, "/", body), expected, "{kind} {coding} {body:?}");
+    }
+}
+
+#[test]
+fn an_encoded_body_may_become_as_long_as_a_plain_one() {
+    let folder = Folder::with(&[("s.json", r#"{"type":["string","array"]}"#)]);
+    let plan = folder.plan(&["validate_body s.json content_encoding=gzip"]);
+    let headers = [("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
+    let head = Written::new("POST", "", &headers);
+    let decide = |max_body_bytes: u64, body: &str| {
+        let facts = HeadFacts { head: &head, path: b"/", path_parameters: &[], max_body_bytes };
+        let check = decide_head(&plan, &facts).body.unwrap();
+        match decide_body(&plan, &check, &gzip::encode(body.as_bytes())) {
+            Decision::Refuse(refusal) => (refusal.status, refusal.reason.as_str()),
+            _ => (200, ""),
+        }
+    };
+    assert_eq!(decide(5, "[123]"), (200, ""));
+    assert_eq!(decide(4, "[123]"), (413, "too_large"));
+    assert_eq!(decide(0, &format!("\"{}\"", "a".repeat(2_000_000))), (200, ""));
+    assert_eq!(decide(0, &format!("\"{}\"", "a".repeat(64 * 1024 * 1024))), (413, "too_large"));
 }
 
 #[test]
@@ -299,7 +390,12 @@ fn the_deepest_document_fits_the_stack_of_a_thread() {
     let plan = folder.plan(&["validate_body s.json", "validate_depth 512"]);
     let check = decide_head(
         &plan,
-        &HeadFacts { head: &post("application/json"), path: b"/", path_parameters: &[] },
+        &HeadFacts {
+            head: &post("application/json"),
+            path: b"/",
+            path_parameters: &[],
+            max_body_bytes: 0,
+        },
     );
     let check = check.body.unwrap();
     for (text, passes) in [

@@ -101,7 +101,9 @@ pub(super) fn refusal(
     path_parameters: &[(&str, &[u8])],
     body: &[u8],
 ) -> Option<Refusal> {
-    let outcome = decide_head(plan, &HeadFacts { head, path: path.as_bytes(), path_parameters });
+    let path = path.as_bytes();
+    let facts = HeadFacts { head, path, path_parameters, max_body_bytes: 0 };
+    let outcome = decide_head(plan, &facts);
     let decision = match (outcome.decision, outcome.body) {
         (Decision::Continue, Some(check)) => decide_body(plan, &check, body),
         (decision, _) => decision,

@@ -202,7 +202,7 @@ fn a_bad_parameter_leaves_the_body_unread() {
     let plan = folder.plan(&["validate_body s.json", "validate_param query page required"]);
     let reads_body = |plan: &ValidatePlan, query: &str| {
         let head = get(query);
-        let facts = HeadFacts { head: &head, path: b"/", path_parameters: &[] };
+        let facts = HeadFacts { head: &head, path: b"/", path_parameters: &[], max_body_bytes: 0 };
         decide_head(plan, &facts).body.is_some()
     };
     assert!(!reads_body(&plan, ""));

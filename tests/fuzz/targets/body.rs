@@ -21,6 +21,11 @@ static DETAILED: LazyLock<ValidatePlan> = LazyLock::new(|| plan(&[BODY]));
 static BRIEF: LazyLock<ValidatePlan> =
     LazyLock::new(|| plan(&[BODY, ("validate_errors", &["brief"])]));
 
+/// A schema that is followed in one pass, and the same one as the tree alone can be checked.
+static ONE_PASS: LazyLock<[ValidatePlan; 2]> = LazyLock::new(|| {
+    ["plain.json", "wrapped.json"].map(|schema| plan(&[("validate_body", &[schema])]))
+});
+
 fuzz_target!(|data: &[u8]| {
     let Some((first, body)) = data.split_first() else {
         return;
@@ -32,13 +37,20 @@ fuzz_target!(|data: &[u8]| {
     };
     let headers = vec![(&b"content-type"[..], content_type)];
     let head = Head { method: b"POST", query: b"", headers };
-    let facts = HeadFacts { head: &head, path: b"/", path_parameters: &[] };
+    let facts = HeadFacts { head: &head, path: b"/", path_parameters: &[], max_body_bytes: 0 };
     let decided = [&*DETAILED, &*BRIEF].map(|plan| {
         let check = decide_head(plan, &facts).body.expect("a body is wanted");
         bounded(body.len(), || decide_body(plan, &check, body))
     });
     let passes = decided.map(|decision| decision == Decision::Continue);
     assert_eq!(passes[0], passes[1], "detailed and brief differ");
+    if content_type == b"application/json" {
+        let decided = ONE_PASS.each_ref().map(|plan| {
+            let check = decide_head(plan, &facts).body.expect("a body is wanted");
+            bounded(body.len(), || decide_body(plan, &check, body)) == Decision::Continue
+        });
+        assert_eq!(decided[0], decided[1], "one pass and tree differ");
+    }
     if let Ok(value) = bounded(body.len(), || json::parse(body, 64)) {
         let other = serde_json::from_slice::<serde_json::Value>(body);
         let out_of_range = |error: &serde_json::Error| error.to_string().contains("out of range");

@@ -2,16 +2,49 @@
 
 /// As many bytes as the compiler makes two vectors of.
 const BLOCK_BYTES: usize = 32;
+/// As many bytes as a register holds.
+const WORD_BYTES: usize = 8;
+const ONES: u64 = u64::MAX / 255;
+const HIGH_BITS: u64 = 0x80 * ONES;
 
 /// The position of the first byte that cannot stand in a JSON string as it is: a control character, `"` or `\`.
 ///
 /// Source: RFC 8259 section 7.
 pub(crate) fn find_escape(bytes: &[u8]) -> Option<usize> {
-    let (blocks, _) = bytes.as_chunks::<BLOCK_BYTES>();
+    // Most strings end within the first few words.
+    const WORDS_FIRST: usize = 4;
+    let (words, _) = bytes.as_chunks();
+    let (first, _) = words.split_at(words.len().min(WORDS_FIRST));
+    if let Some(position) = find_in_words(first) {
+        return Some(position);
+    }
+    let behind = bytes.get(first.len() * WORD_BYTES..)?;
+    let (blocks, _) = behind.as_chunks();
     let clean = blocks.iter().take_while(|block| !needs_escape(block)).count() * BLOCK_BYTES;
-    let rest = bytes.get(clean..).unwrap_or_default();
+    let (words, tail) = behind.get(clean..)?.as_chunks();
     let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-    rest.iter().position(special).map(|position| clean + position)
+    let in_tail = || Some(words.len() * WORD_BYTES + tail.iter().position(special)?);
+    let position = find_in_words(words).or_else(in_tail)?;
+    Some(first.len() * WORD_BYTES + clean + position)
+}
+
+fn find_in_words(words: &[[u8; WORD_BYTES]]) -> Option<usize> {
+    words.iter().enumerate().find_map(|(number, word)| {
+        let marks = escape_marks(*word);
+        let position = number * WORD_BYTES + (marks.trailing_zeros() / 8) as usize;
+        (marks != 0).then_some(position)
+    })
+}
+
+/// The high bit of each byte that needs an escape; bytes behind the first one may be marked by mistake.
+///
+/// Source: "Bit Twiddling Hacks", determine if a word has a byte less than n.
+fn escape_marks(word: [u8; WORD_BYTES]) -> u64 {
+    let word = u64::from_le_bytes(word);
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let is_quote = below(word ^ (ONES * b'"' as u64), 1);
+    let is_backslash = below(word ^ (ONES * b'\\' as u64), 1);
+    (below(word, 0x20) | is_quote | is_backslash) & HIGH_BITS
 }
 
 /// True for ASCII that stands in a JSON string as it is.
@@ -22,8 +55,8 @@ pub(crate) fn is_plain(bytes: &[u8]) -> bool {
             |block: &[u8; BLOCK_BYTES]| !needs_escape(block) && !block.iter().any(|b| *b >= 0x80);
         return bytes.as_chunks().0.iter().all(is_clean) && is_clean(last);
     }
-    let mut padded = [b' '; 8];
-    let last = bytes.last_chunk::<8>().unwrap_or_else(|| {
+    let mut padded = [b' '; WORD_BYTES];
+    let last = bytes.last_chunk().unwrap_or_else(|| {
         padded.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         &padded
     });
@@ -36,16 +69,9 @@ fn needs_escape(block: &[u8; BLOCK_BYTES]) -> bool {
     any(|byte| byte < b' ') | any(|byte| byte == b'"') | any(|byte| byte == b'\\')
 }
 
-/// The same and no byte beyond ASCII, for eight bytes in a register.
-fn is_plain_word(word: [u8; 8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH_BITS: u64 = 0x80 * ONES;
-    let word = u64::from_le_bytes(word);
-    // A byte's high bit is set where a difference is below zero; borrows set others only where one is set already.
-    let below_space = word.wrapping_sub(ONES * 0x20);
-    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
-    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    (word | below_space | quote | backslash) & HIGH_BITS == 0
+/// True when no byte of the word is special, nor beyond ASCII.
+fn is_plain_word(word: [u8; WORD_BYTES]) -> bool {
+    (escape_marks(word) | u64::from_le_bytes(word) & HIGH_BITS) == 0
 }
 
 #[cfg(test)]
