@@ -7,7 +7,7 @@
 use crate::acl::{self, AclDirectives, AclPlan};
 use crate::aws::source::Sources;
 use crate::aws::{self, AwsDirectives, AwsPlan, Environment};
-use crate::consumers::{ConsumersBlock, ConsumersPlan, Loaded};
+use crate::consumers::{ConsumersBlock, ConsumersPlan, Loaded, SetBuilder};
 use crate::cors::{self, CorsDirectives, CorsPlan};
 use crate::directive::{Context, Directive, DirectiveError, Takes, Words};
 use crate::key_auth::{self, KeyAuthDirectives, KeyAuthPlan};
@@ -173,6 +173,15 @@ pub struct MainPlan {
     pub sources: Sources,
     /// The zones of counters, by number.
     pub rate_limit_zones: Vec<ZonePlan>,
+}
+
+impl SetPlan {
+    /// Lets go of the set, for whoever has it elsewhere and will replace it there.
+    pub fn let_go(&mut self) {
+        if let Ok(empty) = SetBuilder::new(self.plan.name()).finish() {
+            self.loaded.set = Arc::new(empty);
+        }
+    }
 }
 
 impl MainDirectives {

@@ -115,6 +115,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             if status != NGX_OK as ngx_int_t {
                 return status;
             }
+            MainConf::leave_sets_to_cells(&*cycle);
             if let Some(main) = MainConf::of_cycle(&*cycle) {
                 main.start();
             }
