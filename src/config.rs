@@ -7,7 +7,7 @@
 use crate::acl::{self, AclDirectives, AclPlan};
 use crate::aws::source::Sources;
 use crate::aws::{self, AwsDirectives, AwsPlan, Environment};
-use crate::consumers::{ConsumersBlock, ConsumersPlan, Loaded};
+use crate::consumers::{ConsumersBlock, ConsumersPlan, Loaded, SetBuilder};
 use crate::cors::{self, CorsDirectives, CorsPlan};
 use crate::directive::{Context, Directive, DirectiveError, Takes, Words};
 use crate::key_auth::{self, KeyAuthDirectives, KeyAuthPlan};
@@ -175,6 +175,15 @@ pub struct MainPlan {
     pub rate_limit_zones: Vec<ZonePlan>,
 }
 
+impl SetPlan {
+    /// Lets go of the set, for whoever has it elsewhere and will replace it there.
+    pub fn let_go(&mut self) {
+        if let Ok(empty) = SetBuilder::new(self.plan.name()).finish() {
+            self.loaded.set = Arc::new(empty);
+        }
+    }
+}
+
 impl MainDirectives {
     /// Reads a line of the `consumers` block that was opened last.
     pub fn consumers_line(&mut self, words: &Words<'_>) -> Result<(), DirectiveError> {
@@ -210,6 +219,8 @@ impl MainDirectives {
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "each field is the room of its name")]
 pub struct LocationDirectives {
+    /// True when any directive is written here or above, `off` included.
+    pub is_written: bool,
     pub pipeline: PipelineDirectives,
     pub path: PathDirectives,
     pub method: MethodDirectives,
@@ -227,7 +238,9 @@ pub struct LocationDirectives {
 /// What requests of a location are judged by, and who answers them.
 #[derive(Clone, Debug, Default)]
 pub struct LocationPlan {
-    /// True when any directive of the module is in force: identity headers of clients are removed.
+    /// True when any directive of the module is written for the location: identity headers of clients are removed.
+    pub strips_identity: bool,
+    /// True when there is something to judge.
     pub in_force: bool,
     /// True when errors of the location have our body.
     pub owns_errors: bool,
@@ -275,6 +288,7 @@ impl LocationDirectives {
 
     /// Takes from the outer level what is not written here.
     pub fn merge(&mut self, outer: &Self) {
+        self.is_written |= outer.is_written;
         self.pipeline.merge(&outer.pipeline);
         self.path.merge(&outer.path);
         self.method.merge(&outer.method);
@@ -327,6 +341,7 @@ impl LocationDirectives {
         let (cors, response_json) = (self.cors.compile(), self.response_json.compile());
         let around = cors.is_some() || response_json.is_some();
         Ok(LocationPlan {
+            strips_identity: self.is_written,
             in_force: owns_errors || path.is_some() || method.is_some() || around,
             owns_errors,
             pipeline: self.pipeline.compile(),

@@ -209,6 +209,12 @@ fn fleet(flavour: Flavour) -> Outcome {
     expect(&first.request(&request("/dev/api1/a", "alice-key"))?, 200, "")?;
     expect(&second.request(&request("/dev/api1/a", "alice-key"))?, 429, over)?;
 
+    // Three a day, of whichever host.
+    for (host, status) in [(first, 200), (second, 200), (first, 200), (second, 429), (first, 429)] {
+        let answer = host.request(&request("/dev/api2/a", "bob-key"))?;
+        expect(&answer, status, if status == 429 { over } else { "" })?;
+    }
+
     // Wrong keys are each host's own to count.
     for host in &hosts {
         expect(&host.request(&request("/dev/api1/a", "guess"))?, 401, "Unauthorized")?;

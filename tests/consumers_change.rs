@@ -1,6 +1,7 @@
 //! What holds while a consumers file changes: under load, in every worker, without a reload.
 //!
-//! `APIGATE_CHANGES=100` changes the file more often than the default.
+//! `APIGATE_CHANGES=100` changes the file more often than the default, and `APIGATE_RATE=10000` demands as many requests a
+//! second meanwhile, which takes a machine that has nothing else to do.
 #![allow(
     clippy::disallowed_methods,
     clippy::indexing_slicing,
@@ -31,6 +32,8 @@ harness::scenarios![
 const WORKERS: usize = 4;
 const CLIENTS: usize = 4;
 const CHANGES: u64 = 25;
+/// Requests that a client sends at once: a client that waits for each answer is no load.
+const AT_ONCE: usize = 16;
 const WATCH: Duration = Duration::from_millis(400);
 /// What a busy machine may take to run the thread that is due.
 const SCHEDULING: Duration = Duration::from_millis(400);
@@ -120,35 +123,53 @@ struct Load {
 
 /// Asks all workers in turn, with the keys of the generations round the newest, and judges every answer.
 fn ask(mut connections: Vec<Connection>, history: &RwLock<Vec<Written>>, load: &Load) -> Outcome {
-    let read = || history.read().map_err(|_| "a thread panicked");
     for turn in 0_u64.. {
         if load.stop.load(Ordering::Relaxed) {
             break;
         }
-        let newest = read()?.len() as u64 - 1;
+        let newest = history.read().map_err(|_| "a thread panicked")?.len() as u64 - 1;
         let key = (newest + turn % 3).saturating_sub(1);
+        let requests = with_key(&format!("K{key}")).to_bytes().repeat(AT_ONCE);
         for connection in &mut connections {
             let sent = Instant::now();
-            let response = connection.request(&with_key(&format!("K{key}")))?;
-            let answered = Instant::now();
-            let accepted = match response.status {
-                200 => true,
-                401 => false,
-                other => return Err(format!("a request failed with {other}").into()),
-            };
-            let late = lateness(&read()?, key, accepted, sent, answered);
-            let late = late.ok_or_else(|| format!("key {key} was never decided so: {accepted}"))?;
-            if late > scaled(SCHEDULING) {
-                let ms = late.as_millis();
-                return Err(
-                    format!("key {key} accepted={accepted} {ms} ms past the interval").into()
-                );
-            }
-            load.latest_us.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
-            load.requests.fetch_add(1, Ordering::Relaxed);
+            connection.send(&requests)?;
+            judge(connection, (key, sent), history, load)?;
         }
     }
     Ok(())
+}
+
+/// Judges the answers to all that was sent at once, with a key of one generation.
+fn judge(
+    connection: &mut Connection,
+    (key, sent): (u64, Instant),
+    history: &RwLock<Vec<Written>>,
+    load: &Load,
+) -> Outcome {
+    for _ in 0..AT_ONCE {
+        let response = connection.read_response(false)?;
+        let answered = Instant::now();
+        let accepted = match response.status {
+            200 => true,
+            401 => false,
+            other => return Err(format!("a request failed with {other}").into()),
+        };
+        let history = history.read().map_err(|_| "a thread panicked")?;
+        let late = lateness(&history, key, accepted, sent, answered);
+        drop(history);
+        let late = late.ok_or_else(|| format!("key {key} was never decided so: {accepted}"))?;
+        if late > scaled(SCHEDULING) {
+            let ms = late.as_millis();
+            return Err(format!("key {key} accepted={accepted} {ms} ms past the interval").into());
+        }
+        load.latest_us.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
+        load.requests.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+fn number_of(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 /// Writes the next generation, in one step or in place, and waits until the load has found it everywhere.
@@ -178,7 +199,7 @@ fn change(nginx: &Nginx, history: &RwLock<Vec<Written>>, load: &Load) -> Outcome
 }
 
 fn every_worker_decides_by_the_changed_file_within_the_interval(flavour: Flavour) -> Outcome {
-    let changes = std::env::var("APIGATE_CHANGES").ok().and_then(|text| text.parse().ok());
+    let changes = number_of("APIGATE_CHANGES").unwrap_or(CHANGES);
     let nginx = start(flavour, WATCH, WORKERS, &file(0))?;
     let begun = Instant::now();
     let history = RwLock::new(vec![Written { begun, done: Some(begun) }]);
@@ -196,8 +217,7 @@ fn every_worker_decides_by_the_changed_file_within_the_interval(flavour: Flavour
                 })
             })
             .collect();
-        let changed =
-            (0..changes.unwrap_or(CHANGES)).try_for_each(|_| change(&nginx, history, load));
+        let changed = (0..changes).try_for_each(|_| change(&nginx, history, load));
         load.stop.store(true, Ordering::Relaxed);
         for thread in threads {
             thread.join().map_err(|_| "a client panicked")??;
@@ -205,12 +225,15 @@ fn every_worker_decides_by_the_changed_file_within_the_interval(flavour: Flavour
         changed
     })?;
     let requests = load.requests.into_inner();
+    let rate = (requests as f64 / begun.elapsed().as_secs_f64()) as u64;
     eprintln!(
-        "{flavour}: {} changes, {requests} requests, {:.0} a second, latest decision {} ms past the interval",
+        "{flavour}: {} changes, {requests} requests, {rate} a second, latest decision {} ms past the interval",
         history.into_inner()?.len() - 1,
-        requests as f64 / begun.elapsed().as_secs_f64(),
         load.latest_us.into_inner() / 1_000,
     );
+    if number_of("APIGATE_RATE").is_some_and(|wanted| rate < wanted) {
+        return Err(format!("{rate} requests a second are too few").into());
+    }
     nginx.stop()
 }
 

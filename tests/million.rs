@@ -30,6 +30,7 @@ use harness::{Flavour, Nginx, NginxBuilder, Outcome, until};
 
 harness::scenarios![
     a_large_set_starts_soon_and_is_shared_by_all_workers,
+    a_large_set_that_has_changed_is_shared_by_all_workers,
     a_lookup_takes_no_time,
     a_counter_among_a_million_takes_no_time,
 ];
@@ -50,6 +51,8 @@ const COUNTER_LIMIT: Duration = Duration::from_micros(2);
 const UNOPTIMISED: u32 = 10;
 /// prime, and larger than any step between neighbours
 const STRIDE: u64 = 7_368_787;
+
+const SET: &str = "consumers c { file c.json; }";
 
 fn count() -> u64 {
     if std::env::var_os("APIGATE_MILLION").is_some() { MILLION } else { MILLION / 10 }
@@ -89,14 +92,21 @@ fn builder(flavour: Flavour, json: &str) -> Outcome<NginxBuilder> {
         .workers(WORKERS)
         .file("conf/c.json", json)?
         .file("html/here", "here\n")?
-        .http("consumers c { file c.json; }")
         .server("location / { key_auth c; }"))
 }
 
 /// The memory of the master and its workers; what they share is counted once.
 fn memory_bytes(nginx: &Nginx) -> Outcome<u64> {
+    Ok(workers_memory_bytes(nginx)? + pss_bytes([nginx.master_pid()])?)
+}
+
+fn workers_memory_bytes(nginx: &Nginx) -> Outcome<u64> {
+    pss_bytes(nginx.wait_for_workers()?)
+}
+
+fn pss_bytes(pids: impl IntoIterator<Item = u32>) -> Outcome<u64> {
     let mut total_kib = 0;
-    for pid in nginx.wait_for_workers()?.into_iter().chain([nginx.master_pid()]) {
+    for pid in pids {
         let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
         let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
@@ -143,13 +153,13 @@ fn use_it(nginx: &Nginx, count: u64) -> Outcome {
 }
 
 fn a_large_set_starts_soon_and_is_shared_by_all_workers(flavour: Flavour) -> Outcome {
-    let small = builder(flavour, &file_of(1))?.start()?;
+    let small = builder(flavour, &file_of(1))?.http(SET).start()?;
     use_it(&small, 1)?;
     let small_bytes = memory_bytes(&small)?;
     small.stop()?;
 
     let count = count();
-    let builder = builder(flavour, json())?;
+    let builder = builder(flavour, json())?.http(SET);
     let begun = Instant::now();
     let checked = builder.check()?;
     if !checked.accepted {
@@ -176,6 +186,45 @@ fn a_large_set_starts_soon_and_is_shared_by_all_workers(flavour: Flavour) -> Out
     if 2 * busy > scaled(limit + EMPTY_START) {
         return Err(format!("{busy:?} of processor time for a start").into());
     }
+    if per_consumer > BYTES_LIMIT {
+        return Err(format!("{per_consumer} bytes a consumer beyond its name").into());
+    }
+    Ok(())
+}
+
+/// One worker reads the file, and the others take what it has made of it.
+fn a_large_set_that_has_changed_is_shared_by_all_workers(flavour: Flavour) -> Outcome {
+    let start = |json: &str| {
+        let builder = builder(flavour, json)?.log_level("notice");
+        builder.http("consumers c { file c.json watch=200ms; }").start()
+    };
+    // what workers take with a set of one consumer, as it was read and as it was read again
+    let changed = |nginx: &Nginx, json: &str, key: &str| {
+        nginx.write_file("conf/c.json", json)?;
+        until(Duration::from_secs(60), "every worker to have the file", || {
+            (nginx.error_log().matches(" reloaded, ").count() >= WORKERS).then_some(())
+        })?;
+        (0..100).try_for_each(|_| match ask(nginx, key)? {
+            200 => Ok(()),
+            other => Err(format!("{other} for a consumer of the new file").into()),
+        })?;
+        workers_memory_bytes(nginx)
+    };
+    let small = start(&file_of(1))?;
+    let small_bytes = changed(&small, &file_of(2), &key(1))?;
+    small.stop()?;
+
+    let count = count();
+    let nginx = start(json())?;
+    let bytes = changed(&nginx, &file_of(count + 1), &key(count))?.saturating_sub(small_bytes);
+    nginx.stop()?;
+    let text_bytes = count * name(0).len() as u64;
+    eprintln!(
+        "{flavour}: {count} consumers and a change, {} MiB in {WORKERS} workers more than with two, {} bytes each beyond the text",
+        bytes >> 20,
+        bytes.saturating_sub(text_bytes) / count,
+    );
+    let per_consumer = bytes.saturating_sub(text_bytes + NOISE_BYTES) / count;
     if per_consumer > BYTES_LIMIT {
         return Err(format!("{per_consumer} bytes a consumer beyond its name").into());
     }

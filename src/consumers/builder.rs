@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::digest::KeyDigest;
 use super::entry::{ConsumerEntry, KeyEntry};
-use super::ids::{NameKind, derive_consumer, derive_credential, parse_uuid};
+use super::ids::{Id, NameKind, derive_consumer, derive_credential, parse_uuid};
+use super::image::{ImageWriter, Record as _};
 use super::lists::ListsBuilder;
-use super::registry::{
-    ConsumerIndex, ConsumerRecord, ConsumerSet, CredentialRecord, IdSlot, Tables,
-};
+use super::records::{ConsumerRecord, CredentialRecord, IdSlot};
+use super::registry::{ConsumerIndex, ConsumerSet};
 use super::table::Table;
 use super::text::{Arena, Text};
 
@@ -22,7 +22,9 @@ pub struct SetBuilder {
     credentials: Vec<CredentialRecord>,
     groups: ListsBuilder,
     tags: ListsBuilder,
-    tables: Tables,
+    by_digest: Table,
+    by_username: Table,
+    by_id: Table,
     by_custom_id: Table,
 }
 
@@ -36,7 +38,9 @@ impl SetBuilder {
             credentials: Vec::new(),
             groups: ListsBuilder::new(),
             tags: ListsBuilder::new(),
-            tables: Tables::default(),
+            by_digest: Table::default(),
+            by_username: Table::default(),
+            by_id: Table::default(),
             by_custom_id: Table::default(),
         }
     }
@@ -111,7 +115,7 @@ impl SetBuilder {
         };
         let index = record_number(self.credentials.len())?;
         self.credentials.push(record);
-        self.tables.by_digest.insert(key.digest.prefix(), index);
+        self.by_digest.insert(key.digest.prefix(), index);
         Ok(())
     }
 
@@ -147,7 +151,7 @@ impl SetBuilder {
             for (index, record) in (0_u32..).zip(&self.credentials) {
                 table.insert(record.digest.prefix(), index);
             }
-            self.tables.by_digest = table;
+            self.by_digest = table;
         }
         let mut credentials = (0_u32..).zip(&self.credentials).peekable();
         let mut first = 0;
@@ -157,16 +161,35 @@ impl SetBuilder {
                 first += 1;
             }
         }
-        self.arena.shrink();
-        Ok(ConsumerSet {
-            name: self.name,
-            arena: self.arena,
-            consumers: self.consumers.into_boxed_slice(),
-            credentials: self.credentials.into_boxed_slice(),
-            groups: self.groups.finish(),
-            tags: self.tags.finish(),
-            tables: self.tables,
-        })
+        let (name, image) = (Arc::clone(&self.name), self.into_image());
+        ConsumerSet::from_image(&name, Box::new(image))
+            .ok_or_else(|| "a consumer set is larger than memory can be".to_owned())
+    }
+
+    /// The columns in the order in which the registry reads them. What is written is let go at once: a large set need not be
+    /// there twice.
+    fn into_image(self) -> Vec<u8> {
+        let tables = [&self.by_digest, &self.by_username, &self.by_id];
+        let mut image = ImageWriter::new(
+            ConsumerRecord::SIZE * self.consumers.len()
+                + CredentialRecord::SIZE * self.credentials.len()
+                + self.groups.bytes()
+                + self.tags.bytes()
+                + tables.iter().map(|table| table.bytes()).sum::<usize>()
+                + self.arena.bytes().len(),
+        );
+        drop(self.by_custom_id);
+        image.column(&self.consumers);
+        drop(self.consumers);
+        image.column(&self.credentials);
+        drop(self.credentials);
+        self.groups.write(&mut image);
+        self.tags.write(&mut image);
+        for table in tables {
+            table.write(&mut image);
+        }
+        image.text(self.arena.bytes());
+        image.finish()
     }
 
     fn refuse_known(&self, entry: &ConsumerEntry<'_>, name: &str) -> Result<(), String> {
@@ -185,16 +208,16 @@ impl SetBuilder {
 
     fn index_consumer(&mut self, index: u32, entry: &ConsumerEntry<'_>, id: IdSlot) {
         if let Some(username) = &entry.username {
-            self.tables.by_username.insert(hash_text(username), index);
+            self.by_username.insert(hash_text(username), index);
         }
         if let Some(custom_id) = &entry.custom_id {
             self.by_custom_id.insert(hash_text(custom_id), index);
         }
-        self.tables.by_id.insert(id.hash(&self.arena), index);
+        self.by_id.insert(self.hash_id(id), index);
     }
 
     fn find_key(&self, digest: &KeyDigest) -> Option<u32> {
-        let found = self.tables.by_digest.find(digest.prefix(), |index| {
+        let found = self.by_digest.find(digest.prefix(), |index| {
             let known = self.credentials.get(index as usize);
             known.is_some_and(|record| record.digest.same_as(digest))
         });
@@ -202,7 +225,7 @@ impl SetBuilder {
     }
 
     fn find_username(&self, name: &str) -> Option<u32> {
-        self.tables.by_username.find(hash_text(name), |index| {
+        self.by_username.find(hash_text(name), |index| {
             let known = self.consumers.get(index as usize);
             known.is_some_and(|record| self.arena.get(record.username) == name)
         })
@@ -216,20 +239,33 @@ impl SetBuilder {
     }
 
     fn find_id(&self, id: IdSlot) -> Option<u32> {
-        self.tables.by_id.find(id.hash(&self.arena), |index| {
+        self.by_id.find(self.hash_id(id), |index| {
             self.consumers.get(index as usize).is_some_and(|record| record.id == id)
         })
     }
 
     fn find_text_id(&self, id: &str) -> Option<u32> {
-        self.tables.by_id.find(hash_text(id), |index| {
+        self.by_id.find(hash_text(id), |index| {
             let known = self.consumers.get(index as usize);
-            known.is_some_and(|record| record.id.text(&self.arena) == Some(id))
+            let text = known.and_then(|record| record.id.text());
+            text.is_some_and(|text| self.arena.get(text) == id)
         })
     }
 
     fn name_of(&self, consumer: u32) -> &str {
-        self.consumers.get(consumer as usize).map_or("", |record| record.name(&self.arena))
+        let name = |record: &ConsumerRecord| match self.arena.get(record.username) {
+            "" => self.arena.get(record.custom_id),
+            username => username,
+        };
+        self.consumers.get(consumer as usize).map_or("", name)
+    }
+
+    fn hash_id(&self, id: IdSlot) -> u64 {
+        match id.text() {
+            Some(text) => hash_text(self.arena.get(text)),
+            // given UUIDs need not be random, so all of it counts
+            None => hash_text(&Id::spell(&id.bytes)),
+        }
     }
 
     fn next_consumer(&self) -> Result<u32, String> {

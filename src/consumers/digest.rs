@@ -17,6 +17,11 @@ impl KeyDigest {
         Self(Sha256::digest(key).into())
     }
 
+    /// The digest itself.
+    pub(super) fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// The digest written as 64 hexadecimal digits, either case; `None` for anything else.
     pub fn from_hex(text: &str) -> Option<Self> {
         let mut digest = [0; 32];

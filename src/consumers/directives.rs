@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use super::builder::SetBuilder;
 use super::entry::{ConsumerEntry, KeyEntry, check_group, check_name};
 use super::keyspec::KeySpec;
-use super::source::{FileSource, Loaded};
+use super::source::{FileSource, Loaded, Stamp};
 use crate::directive::{DirectiveError, Parameter, Place, Words, parse_time};
 
 /// The environment's variables as they were when nginx was started.
@@ -94,7 +95,8 @@ impl ConsumersBlock {
             consumers.push((entry, line.place.clone()));
         }
         let (name, place) = (self.name.clone(), self.place.clone());
-        Ok(ConsumersPlan { name, place, consumers, files: self.files.clone() })
+        let (files, configuration) = (self.files.clone(), RandomState::new().hash_one(()));
+        Ok(ConsumersPlan { name, place, consumers, files, configuration })
     }
 }
 
@@ -105,6 +107,8 @@ pub struct ConsumersPlan {
     place: Place,
     consumers: Vec<(ConsumerEntry<'static>, Place)>,
     files: Vec<FileSource>,
+    /// a number of the configuration that it is of, the same in all of its processes
+    configuration: u64,
 }
 
 impl ConsumersPlan {
@@ -121,6 +125,15 @@ impl ConsumersPlan {
     /// The files behind the set.
     pub fn files(&self) -> &[FileSource] {
         &self.files
+    }
+
+    /// A number of the set that these versions of the files make, the same in every process of one configuration. Another
+    /// configuration may have other lines.
+    pub(super) fn version(&self, stamps: &[Stamp]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.configuration, stamps).hash(&mut hasher);
+        // zero stands for none
+        hasher.finish().max(1)
     }
 
     /// True when a change of a file is to take effect without a reload.

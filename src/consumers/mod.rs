@@ -10,24 +10,29 @@ mod builder;
 mod digest;
 mod directives;
 mod entry;
+mod exchange;
 pub mod export;
 pub mod file;
 mod ids;
+mod image;
 mod keyspec;
 mod lists;
+mod records;
 mod registry;
 mod reported;
 mod source;
 mod table;
 mod text;
+mod words;
 
 pub use builder::SetBuilder;
 pub use digest::KeyDigest;
 pub use directives::{ConsumersBlock, ConsumersPlan, Environment};
 pub use entry::{ConsumerEntry, KeyEntry};
+pub use exchange::{Carrier, Exchange, Offer};
 pub use ids::Id;
 pub use registry::{
-    Consumer, ConsumerIndex, ConsumerSet, Credential, CredentialIndex, Identity, Validity,
+    Consumer, ConsumerIndex, ConsumerSet, Credential, CredentialIndex, Identity, Image, Validity,
 };
 pub use reported::Reports;
 pub use source::{FileSource, Loaded, Poll, Stamp, Watcher};

@@ -1,7 +1,7 @@
 //! The consumer set: immutable, compact, looked up without locks and without allocation.
 //!
-//! Records are of fixed size and refer to text by offset; hash tables hold record numbers. A consumer with one key takes
-//! some 180 bytes besides its text.
+//! A set is one run of bytes (image.rs): records of fixed size, which refer to text by offset, and hash tables of record
+//! numbers. So processes can share one. A consumer with one key takes some 160 bytes besides its text.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use std::sync::Arc;
 use super::builder::hash_text;
 use super::digest::KeyDigest;
 use super::ids::{Id, parse_uuid};
-use super::lists::Lists;
-use super::table::Table;
-use super::text::{Arena, Text};
+use super::image::Column;
+use super::records::{Columns, ConsumerRecord, CredentialRecord, IdSlot};
+use super::table::{Slot, search};
+use super::text::Text;
 
 /// A consumer's number in one version of a set; it means nothing in another version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,85 +61,28 @@ impl Identity {
     }
 }
 
-/// An id: a UUID as 16 bytes, or the place of another text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct IdSlot {
-    pub(super) is_text: bool,
-    pub(super) bytes: [u8; 16],
-}
-
-impl IdSlot {
-    fn get<'a>(&self, arena: &'a Arena) -> Id<'a> {
-        self.text(arena).map_or_else(|| Id::spell(&self.bytes), Id::Text)
-    }
-
-    pub(super) fn text<'a>(&self, arena: &'a Arena) -> Option<&'a str> {
-        self.is_text.then(|| arena.get(Text::unpack(self.bytes)))
-    }
-
-    pub(super) fn hash(&self, arena: &Arena) -> u64 {
-        match self.text(arena) {
-            Some(text) => hash_text(text),
-            // given UUIDs need not be random, so all of it counts
-            None => hash_text(&Id::spell(&self.bytes)),
-        }
-    }
-}
-
-pub(super) struct ConsumerRecord {
-    /// empty when there is none
-    pub(super) username: Text,
-    /// empty when there is none
-    pub(super) custom_id: Text,
-    pub(super) id: IdSlot,
-    /// its keys are those from here to the next consumer's
-    pub(super) first_credential: u32,
-    pub(super) groups: u32,
-    pub(super) tags: u32,
-    pub(super) written_in_conf: bool,
-}
-
-impl ConsumerRecord {
-    pub(super) fn name<'a>(&self, arena: &'a Arena) -> &'a str {
-        match arena.get(self.username) {
-            "" => arena.get(self.custom_id),
-            username => username,
-        }
-    }
-}
-
-pub(super) struct CredentialRecord {
-    pub(super) digest: KeyDigest,
-    pub(super) id: IdSlot,
-    /// `i64::MIN` when it is not known
-    pub(super) created_at: i64,
-    /// `i64::MIN` when there is none
-    pub(super) not_before: i64,
-    /// `i64::MAX` when there is none
-    pub(super) expires_at: i64,
-    pub(super) consumer: u32,
-    pub(super) disabled: bool,
-}
-
-#[derive(Default)]
-pub(super) struct Tables {
-    pub(super) by_digest: Table,
-    pub(super) by_username: Table,
-    pub(super) by_id: Table,
-}
+/// Bytes that stay as they are: a process's own, or memory that others have too.
+pub type Image = Box<dyn AsRef<[u8]> + Send + Sync>;
 
 /// One version of a named set of consumers.
 pub struct ConsumerSet {
-    pub(super) name: Arc<str>,
-    pub(super) arena: Arena,
-    pub(super) consumers: Box<[ConsumerRecord]>,
-    pub(super) credentials: Box<[CredentialRecord]>,
-    pub(super) groups: Lists,
-    pub(super) tags: Lists,
-    pub(super) tables: Tables,
+    name: Arc<str>,
+    image: Image,
+    columns: Columns,
 }
 
 impl ConsumerSet {
+    /// The set that an image holds, as [`ConsumerSet::image`] gave it; `None` for bytes that are no set.
+    pub fn from_image(name: &str, image: Image) -> Option<Self> {
+        let columns = Columns::read((*image).as_ref())?;
+        Some(Self { name: name.into(), image, columns })
+    }
+
+    /// The set's bytes, for other processes.
+    pub fn image(&self) -> &[u8] {
+        (*self.image).as_ref()
+    }
+
     /// The set's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -146,50 +90,48 @@ impl ConsumerSet {
 
     /// How many consumers there are.
     pub fn len(&self) -> usize {
-        self.consumers.len()
+        self.columns.consumers.len()
     }
 
     /// True for a set without consumers.
     pub fn is_empty(&self) -> bool {
-        self.consumers.is_empty()
+        self.len() == 0
     }
 
     /// How many keys there are, disabled and expired ones included.
     pub fn credential_count(&self) -> usize {
-        self.credentials.len()
+        self.columns.credentials.len()
     }
 
     /// How many different groups there are.
     pub fn group_count(&self) -> usize {
-        self.groups.distinct_names()
+        self.columns.groups.distinct_names()
     }
 
     /// The key with this digest, good or not; the time taken does not tell how much of a digest is right.
     pub fn lookup(&self, digest: &KeyDigest) -> Option<Credential<'_>> {
-        let index = self.tables.by_digest.find(digest.prefix(), |index| {
-            let known = self.credentials.get(index as usize);
-            known.is_some_and(|record| record.digest.same_as(digest))
+        let index = self.search(&self.columns.by_digest, digest.prefix(), |index| {
+            self.credential_record(index).is_some_and(|record| record.digest.same_as(digest))
         })?;
         self.credential(CredentialIndex(index))
     }
 
     /// The key with this number.
     pub fn credential(&self, index: CredentialIndex) -> Option<Credential<'_>> {
-        let record = self.credentials.get(index.0 as usize)?;
+        let record = self.credential_record(index.0)?;
         Some(Credential { set: self, record, index })
     }
 
     /// The consumer with this number.
     pub fn consumer(&self, index: ConsumerIndex) -> Option<Consumer<'_>> {
-        let record = self.consumers.get(index.0 as usize)?;
+        let record = self.consumer_record(index.0)?;
         Some(Consumer { set: self, record, index })
     }
 
     /// The consumer with this username.
     pub fn by_username(&self, username: &str) -> Option<Consumer<'_>> {
-        let index = self.tables.by_username.find(hash_text(username), |index| {
-            let known = self.consumers.get(index as usize);
-            known.is_some_and(|record| self.arena.get(record.username) == username)
+        let index = self.search(&self.columns.by_username, hash_text(username), |index| {
+            self.consumer_record(index).is_some_and(|it| self.text(it.username) == username)
         })?;
         self.consumer(ConsumerIndex(index))
     }
@@ -197,31 +139,49 @@ impl ConsumerSet {
     /// The consumer with this id.
     pub fn by_id(&self, id: &str) -> Option<Consumer<'_>> {
         let uuid = parse_uuid(id);
-        let index = self.tables.by_id.find(hash_text(id), |index| {
-            self.consumers.get(index as usize).is_some_and(|record| match uuid {
+        let index = self.search(&self.columns.by_id, hash_text(id), |index| {
+            self.consumer_record(index).is_some_and(|record| match uuid {
                 Some(uuid) => !record.id.is_text && record.id.bytes == uuid,
-                None => record.id.text(&self.arena) == Some(id),
+                None => record.id.text().map(|text| self.text(text)) == Some(id),
             })
         })?;
         self.consumer(ConsumerIndex(index))
     }
 
     /// All consumers, in the order written.
-    pub fn consumers(&self) -> impl ExactSizeIterator<Item = Consumer<'_>> {
-        self.consumers.iter().enumerate().map(|(index, record)| {
-            let index = ConsumerIndex(u32::try_from(index).unwrap_or(u32::MAX));
-            Consumer { set: self, record, index }
-        })
+    pub fn consumers(&self) -> impl Iterator<Item = Consumer<'_>> {
+        (0..u32::MAX).map_while(|index| self.consumer(ConsumerIndex(index)))
     }
 
     /// What the set takes in memory, in bytes: (all of it, the text alone).
     pub fn memory(&self) -> (usize, usize) {
-        let tables = self.tables.by_digest.bytes()
-            + self.tables.by_username.bytes()
-            + self.tables.by_id.bytes();
-        let records = size_of_val(&*self.consumers) + size_of_val(&*self.credentials);
-        let text = self.arena.bytes();
-        (tables + records + self.groups.bytes() + self.tags.bytes() + text, text)
+        (self.image().len(), self.columns.text.len())
+    }
+
+    fn search(
+        &self,
+        table: &Column<Slot>,
+        hash: u64,
+        matches: impl FnMut(u32) -> bool,
+    ) -> Option<u32> {
+        let image = self.image();
+        search(table.len(), |at| table.get(image, at), hash, matches)
+    }
+
+    fn consumer_record(&self, index: u32) -> Option<ConsumerRecord> {
+        self.columns.consumers.get(self.image(), index as usize)
+    }
+
+    fn credential_record(&self, index: u32) -> Option<CredentialRecord> {
+        self.columns.credentials.get(self.image(), index as usize)
+    }
+
+    fn text(&self, text: Text) -> &str {
+        self.columns.text.text(self.image(), text.offset(), text.len())
+    }
+
+    fn id(&self, id: IdSlot) -> Id<'_> {
+        id.text().map_or_else(|| Id::spell(&id.bytes), |text| Id::Text(self.text(text)))
     }
 }
 
@@ -239,7 +199,7 @@ impl fmt::Debug for ConsumerSet {
 #[derive(Clone, Copy)]
 pub struct Consumer<'a> {
     set: &'a ConsumerSet,
-    record: &'a ConsumerRecord,
+    record: ConsumerRecord,
     index: ConsumerIndex,
 }
 
@@ -251,37 +211,41 @@ impl<'a> Consumer<'a> {
 
     /// The username, else the custom_id.
     pub fn name(&self) -> &'a str {
-        self.record.name(&self.set.arena)
+        self.username().or_else(|| self.custom_id()).unwrap_or_default()
     }
 
     /// The username, if it has one.
     pub fn username(&self) -> Option<&'a str> {
-        Some(self.set.arena.get(self.record.username)).filter(|name| !name.is_empty())
+        Some(self.set.text(self.record.username)).filter(|name| !name.is_empty())
     }
 
     /// The operator's own name, if it has one.
     pub fn custom_id(&self) -> Option<&'a str> {
-        Some(self.set.arena.get(self.record.custom_id)).filter(|id| !id.is_empty())
+        Some(self.set.text(self.record.custom_id)).filter(|id| !id.is_empty())
     }
 
     /// The id, given or derived.
     pub fn id(&self) -> Id<'a> {
-        self.record.id.get(&self.set.arena)
+        self.set.id(self.record.id)
     }
 
     /// The groups, in the order written.
     pub fn groups(&self) -> impl ExactSizeIterator<Item = &'a str> + Clone + use<'a> {
-        self.set.groups.names(&self.set.arena, self.record.groups)
+        let set = self.set;
+        let names = set.columns.groups.names(set.image(), self.record.groups);
+        names.map(move |name| set.text(name))
     }
 
     /// The groups as `X-Consumer-Groups` has them: `a, b`; empty when there are none.
     pub fn groups_text(&self) -> &'a str {
-        self.set.groups.joined(&self.set.arena, self.record.groups)
+        self.set.text(self.set.columns.groups.joined(self.set.image(), self.record.groups))
     }
 
     /// The tags, in the order written.
     pub fn tags(&self) -> impl ExactSizeIterator<Item = &'a str> + Clone + use<'a> {
-        self.set.tags.names(&self.set.arena, self.record.tags)
+        let set = self.set;
+        let names = set.columns.tags.names(set.image(), self.record.tags);
+        names.map(move |name| set.text(name))
     }
 
     /// True for a `consumer` line of nginx.conf, which no interface can change.
@@ -322,7 +286,7 @@ pub enum Validity {
 #[derive(Clone, Copy)]
 pub struct Credential<'a> {
     set: &'a ConsumerSet,
-    record: &'a CredentialRecord,
+    record: CredentialRecord,
     index: CredentialIndex,
 }
 
@@ -339,11 +303,11 @@ impl<'a> Credential<'a> {
 
     /// The id, given or derived.
     pub fn id(&self) -> Id<'a> {
-        self.record.id.get(&self.set.arena)
+        self.set.id(self.record.id)
     }
 
     /// The key's SHA-256.
-    pub fn digest(&self) -> &'a KeyDigest {
+    pub fn digest(&self) -> &KeyDigest {
         &self.record.digest
     }
 

@@ -3,10 +3,9 @@
 //! Every worker watches the files by itself; a fault is to be logged by one of them. Words that all share hold, for each set,
 //! its name's hash and that of the version that was reported last. No lock: a word is claimed or swapped in one step.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const WORDS_PER_SET: usize = 2;
+use super::words::SetWords;
 
 /// The reports of one set, in words that start as zero and are shared by all processes.
 ///
@@ -19,15 +18,7 @@ pub struct Reports<'w> {
 impl<'w> Reports<'w> {
     /// Those of the set of that name; its words are claimed when it has none.
     pub fn of(set: &str, words: &'w [AtomicU64]) -> Self {
-        let name = hash_of(set);
-        let version = words.chunks_exact(WORDS_PER_SET).find_map(|slot| {
-            let [owner, version] = slot else { return None };
-            match owner.compare_exchange(0, name, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => Some(version),
-                Err(owner) => (owner == name).then_some(version),
-            }
-        });
-        Self { version }
+        Self { version: SetWords::of(set, words).map(|words| words.reported) }
     }
 
     /// True when nobody has reported this version yet; from then on somebody has.
@@ -45,12 +36,6 @@ impl<'w> Reports<'w> {
             word.store(0, Ordering::Release);
         }
     }
-}
-
-fn hash_of(set: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    set.hash(&mut hasher);
-    hasher.finish().max(1)
 }
 
 #[cfg(test)]
@@ -75,7 +60,7 @@ mod tests {
 
     #[test]
     fn another_version_another_set_and_a_fault_after_good_times_are_news() {
-        let words = words::<4>();
+        let words = words::<10>();
         let (a, b) = (Reports::of("a", &words), Reports::of("b", &words));
         assert!(a.is_first(1) && b.is_first(1) && a.is_first(2));
         assert!(!a.is_first(2) && !b.is_first(1) && !Reports::of("a", &words).is_first(2));
@@ -85,7 +70,7 @@ mod tests {
 
     #[test]
     fn without_room_everybody_reports() {
-        let words = words::<3>();
+        let words = words::<7>();
         assert!(Reports::of("a", &words).is_first(1));
         let none = Reports::of("b", &words);
         assert!(none.is_first(1) && none.is_first(1));

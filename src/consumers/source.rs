@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::builder::SetBuilder;
 use super::directives::ConsumersPlan;
+use super::exchange::{Exchange, Turn};
 use super::file;
 use super::registry::ConsumerSet;
 use crate::directive::Place;
@@ -129,7 +130,16 @@ pub struct Watcher {
     /// the versions that were tried last and found bad, and why
     bad: Option<(Vec<Stamp>, String)>,
     next_ms: u64,
+    /// the other processes that watch them
+    exchange: Option<Exchange>,
+    /// since when another process has been at work on `seen`
+    waits_since_ms: Option<u64>,
 }
+
+/// How soon to ask again for what another process is making.
+const ASK_AGAIN_MS: u64 = 20;
+/// How long another process may take.
+const LONGEST_WAIT_MS: u64 = 60_000;
 
 impl Watcher {
     /// Watches the files of `plan` from `now_ms` on. `required` are the usernames that `anonymous=` names for this set.
@@ -140,9 +150,23 @@ impl Watcher {
         now_ms: u64,
     ) -> Self {
         let loaded = loaded.stamps.clone();
-        let mut watcher = Self { plan, required, loaded, seen: None, bad: None, next_ms: now_ms };
+        let mut watcher = Self {
+            plan,
+            required,
+            loaded,
+            seen: None,
+            bad: None,
+            next_ms: now_ms,
+            exchange: None,
+            waits_since_ms: None,
+        };
         watcher.next_ms = now_ms + watcher.pause_ms();
         watcher
+    }
+
+    /// Has other processes take the versions that this one makes, and this one theirs.
+    pub fn with_exchange(self, exchange: Exchange) -> Self {
+        Self { exchange: Some(exchange), ..self }
     }
 
     /// When to call [`Watcher::poll`] next, on the clock that it is given; `None` when no file is watched.
@@ -175,17 +199,42 @@ impl Watcher {
                 self.bad = None;
             }
             self.seen = None;
+            self.waits_since_ms = None;
             self.next_ms = now_ms + self.pause_ms();
             return Poll::Unchanged;
         }
         if self.seen.as_ref() != Some(&stamps) {
             self.seen = Some(stamps);
+            self.waits_since_ms = None;
             self.next_ms = now_ms + self.pause_ms() / 2;
             return Poll::Unchanged;
         }
+        let turn = self.turn(&stamps, now_ms);
+        if matches!(turn, Turn::Wait) {
+            self.next_ms = now_ms + ASK_AGAIN_MS;
+            return Poll::Unchanged;
+        }
         self.seen = None;
+        self.waits_since_ms = None;
         self.next_ms = now_ms + self.pause_ms();
-        self.load(stamps)
+        match turn {
+            Turn::Take(set) => {
+                let checked = self.check(Arc::from(set));
+                self.settle(stamps, checked)
+            }
+            _ => self.load(stamps),
+        }
+    }
+
+    /// Whose turn it is to make a version.
+    fn turn(&mut self, stamps: &[Stamp], now_ms: u64) -> Turn {
+        let Some(exchange) = &mut self.exchange else { return Turn::Make };
+        let turn = exchange.turn(self.plan.name(), self.plan.version(stamps));
+        let since_ms = *self.waits_since_ms.get_or_insert(now_ms);
+        match turn {
+            Turn::Wait if now_ms.saturating_sub(since_ms) >= LONGEST_WAIT_MS => Turn::Make,
+            turn => turn,
+        }
     }
 
     /// Half the interval.
@@ -204,25 +253,45 @@ impl Watcher {
         files.map(|(file, loaded)| file.watch.map_or(*loaded, |_| Stamp::of(&file.path))).collect()
     }
 
+    /// Makes the set of these versions, for the other processes too.
     fn load(&mut self, stamps: Vec<Stamp>) -> Poll {
-        let loaded = self.plan.load();
+        let version = self.plan.version(&stamps);
+        let loaded = self.plan.load().map_err(|error| error.to_string());
         if self.look() != stamps {
             // written meanwhile: neither its contents nor its faults count
+            if let Some(exchange) = &mut self.exchange {
+                exchange.leave(version);
+            }
             return Poll::Unchanged;
         }
-        let checked = loaded.map_err(|error| error.to_string()).and_then(|loaded| {
-            let missing = self.required.iter().find(|name| loaded.set.by_username(name).is_none());
-            missing.map_or(Ok(loaded), |name| {
-                Err(format!(
-                    "it lacks the consumer \"{name}\", whom an \"anonymous\" parameter names"
-                ))
-            })
-        });
-        match checked {
-            Ok(loaded) => {
-                self.loaded = loaded.stamps;
+        let checked = loaded.and_then(|loaded| self.check(loaded.set));
+        let set = match (&mut self.exchange, checked) {
+            (Some(exchange), Ok(set)) => Ok(exchange.made(version, set)),
+            (Some(exchange), Err(reason)) => {
+                exchange.leave(version);
+                Err(reason)
+            }
+            (None, checked) => checked,
+        };
+        self.settle(stamps, set)
+    }
+
+    /// The set, when it has everybody that it must have.
+    fn check(&self, set: Arc<ConsumerSet>) -> Result<Arc<ConsumerSet>, String> {
+        match self.required.iter().find(|name| set.by_username(name).is_none()) {
+            None => Ok(set),
+            Some(name) => Err(format!(
+                "it lacks the consumer \"{name}\", whom an \"anonymous\" parameter names"
+            )),
+        }
+    }
+
+    fn settle(&mut self, stamps: Vec<Stamp>, set: Result<Arc<ConsumerSet>, String>) -> Poll {
+        match set {
+            Ok(set) => {
+                self.loaded = stamps;
                 self.bad = None;
-                Poll::Swap(loaded.set)
+                Poll::Swap(set)
             }
             Err(reason) => {
                 let reason =

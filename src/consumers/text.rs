@@ -1,6 +1,8 @@
 //! All text of a set in one piece of memory.
 
-/// A text in an [`Arena`].
+use super::image::{Fields, Record};
+
+/// A text in an [`Arena`], or in the set that was made of it.
 #[derive(Clone, Copy)]
 pub(super) struct Text {
     offset: u32,
@@ -20,10 +22,31 @@ impl Text {
         let half = |bits: u128| u32::try_from(bits & u128::from(u32::MAX)).unwrap_or(0);
         Self { offset: half(packed >> 32), length: half(packed) }
     }
+
+    pub(super) fn offset(self) -> usize {
+        self.offset as usize
+    }
+
+    pub(super) fn len(self) -> usize {
+        self.length as usize
+    }
 }
 
-/// Text, appended only.
-#[derive(Clone, Default)]
+impl Record for Text {
+    const SIZE: usize = 8;
+
+    fn write(&self, to: &mut Vec<u8>) {
+        self.offset.write(to);
+        self.length.write(to);
+    }
+
+    fn read(from: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { offset: from.u32()?, length: from.u32()? })
+    }
+}
+
+/// The text of a set in the making, appended only.
+#[derive(Default)]
 pub(super) struct Arena {
     text: String,
     overflowed: bool,
@@ -46,20 +69,15 @@ impl Arena {
     }
 
     pub(super) fn get(&self, text: Text) -> &str {
-        let start = text.offset as usize;
-        self.text.get(start..start + text.length as usize).unwrap_or_default()
+        self.text.get(text.offset()..text.offset() + text.len()).unwrap_or_default()
     }
 
     pub(super) fn overflowed(&self) -> bool {
         self.overflowed
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.text.len()
-    }
-
-    pub(super) fn shrink(&mut self) {
-        self.text.shrink_to_fit();
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.text.as_bytes()
     }
 }
 

@@ -96,7 +96,14 @@ impl Written {
         };
         match parameter.name {
             "origins" => self.read_origins(parameter),
-            "methods" => parameter.set_once(&mut self.methods, tokens(parameter)?),
+            "methods" => {
+                let methods = tokens(parameter)?;
+                // nginx takes no other for a method, and browsers compare case
+                if methods.bytes().any(|byte| byte.is_ascii_lowercase()) {
+                    return Err(parameter.invalid());
+                }
+                parameter.set_once(&mut self.methods, methods)
+            }
             "headers" => parameter.set_once(&mut self.headers, tokens(parameter)?),
             "expose" => parameter.set_once(&mut self.expose, tokens(parameter)?),
             "max_age" => {
@@ -206,6 +213,7 @@ pub(super) mod tests {
             (&["origins=*", "credentials"], star),
             (&["origins=https://a.example,*", "credentials"], star),
             (&["methods=GET,P UT"], "invalid parameter \"methods=GET,P UT\""),
+            (&["methods=GET,put"], "invalid parameter \"methods=GET,put\""),
             (&["headers=A,,B"], "invalid parameter \"headers=A,,B\""),
             (&["expose"], "invalid parameter \"expose\""),
             (&["max_age=10m"], "invalid parameter \"max_age=10m\""),

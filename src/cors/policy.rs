@@ -98,8 +98,7 @@ impl ResponseHeaders<'_> {
 
     /// True for a header of the response that gives way to ours, whether we have one of that name or not.
     pub fn replaces(&self, name: &[u8]) -> bool {
-        const FAMILY: &[u8] = b"access-control-";
-        if !name.get(..FAMILY.len()).is_some_and(|head| head.eq_ignore_ascii_case(FAMILY)) {
+        if !is_of_cors(name) {
             return false;
         }
         // With `continue` methods, headers and the like are the upstream's to grant, the origin is not.
@@ -107,6 +106,12 @@ impl ResponseHeaders<'_> {
             || name.eq_ignore_ascii_case(ALLOW_ORIGIN.as_bytes())
             || name.eq_ignore_ascii_case(ALLOW_CREDENTIALS.as_bytes())
     }
+}
+
+/// True for a header of the family that the protocol has.
+pub fn is_of_cors(name: &[u8]) -> bool {
+    const FAMILY: &[u8] = b"access-control-";
+    name.get(..FAMILY.len()).is_some_and(|head| head.eq_ignore_ascii_case(FAMILY))
 }
 
 /// The headers of a response that is not [`decide`]'s own.

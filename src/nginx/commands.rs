@@ -113,6 +113,7 @@ unsafe extern "C" fn set_location(
     // SAFETY: nginx's cf, live for the call; `conf` is its level's.
     unsafe {
         let result = set(cf, entry, &mut level.directives);
+        level.directives.is_written |= result == NGX_CONF_OK;
         if entry.handles && result == NGX_CONF_OK {
             set_handler(cf, level, Some(content::handler));
         }

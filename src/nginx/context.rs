@@ -77,8 +77,8 @@ pub(super) struct RequestContext {
     pub(super) record: Record,
     /// The refusal that ended the request, for its error body.
     pub(super) refusal: Option<Refusal>,
-    /// True when a policy answered in the handler's place: the response has all its headers.
-    pub(super) answered: bool,
+    /// How many headers the response had when a policy answered in the handler's place: it needs no more of ours.
+    pub(super) answered: Option<usize>,
     /// The `cors` of the location that was asked for, for error pages that come from elsewhere.
     pub(super) cors: Option<Arc<CorsPlan>>,
 }

@@ -28,6 +28,15 @@ pub(super) fn write(log: *mut ngx_log_t, level: Level, text: Arguments<'_>) {
     ngx_log_error!(level as isize, log, "{}", text);
 }
 
+/// Writes a line as [`write`] does, without what nginx is doing just then.
+pub(super) fn write_without_action(log: *mut ngx_log_t, level: Level, text: Arguments<'_>) {
+    // SAFETY: callers' logs are live, and nobody else writes to them meanwhile.
+    let action = unsafe { std::mem::replace(&mut (*log).action, std::ptr::null_mut()) };
+    write(log, level, text);
+    // SAFETY: as above.
+    unsafe { (*log).action = action };
+}
+
 /// Writes a line to the process's log.
 pub(super) fn process(level: Level, text: Arguments<'_>) {
     // SAFETY: nginx sets ngx_cycle before it loads modules, and its log lives as long.

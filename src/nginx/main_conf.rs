@@ -16,7 +16,7 @@ use super::{clock, log, upstream, worker};
 use crate::aws::slot::MAX_SOURCES;
 use crate::aws::source::CredentialSource;
 use crate::aws::{AwsPlan, Environment, Region};
-use crate::config::{MainDirectives, MainPlan};
+use crate::config::{MainDirectives, MainPlan, SetPlan};
 use crate::directive::DirectiveError;
 use crate::key_auth::ArgumentName;
 use crate::lambda::LambdaPlan;
@@ -213,12 +213,30 @@ impl MainConf {
     /// # Safety
     /// The cycle is configured, and lives during `'a`.
     pub(super) unsafe fn of_cycle<'a>(cycle: &ngx_cycle_t) -> Option<&'a Self> {
+        // SAFETY: the caller's.
+        unsafe { Self::at(cycle)?.as_ref() }
+    }
+
+    /// # Safety
+    /// The cycle is configured.
+    unsafe fn at(cycle: &ngx_cycle_t) -> Option<*mut Self> {
         // SAFETY: the caller's; create_main made the conf.
         unsafe {
             let http = *cycle.conf_ctx.add(ngx_http_module.index);
             let http = http.cast::<ngx_http_conf_ctx_t>().as_ref()?;
             let index = super::module::ngx_http_apigate_module.ctx_index;
-            (*http.main_conf.add(index)).cast::<Self>().as_ref()
+            Some((*http.main_conf.add(index)).cast::<Self>())
+        }
+    }
+
+    /// Leaves the sets to their cells: a version that has been replaced is to be nowhere.
+    ///
+    /// # Safety
+    /// The cycle is configured; no reference to its conf is held.
+    pub(super) unsafe fn leave_sets_to_cells(cycle: &ngx_cycle_t) {
+        // SAFETY: the caller's; the reference is gone when this is done.
+        if let Some(main) = unsafe { Self::at(cycle).and_then(|main| main.as_mut()) } {
+            main.plan.sets.iter_mut().for_each(SetPlan::let_go);
         }
     }
 

@@ -113,6 +113,7 @@ unsafe fn read(cf: *mut ngx_conf_t) -> Result<(), Failure> {
         if set(cf, METHOD, &mut ours(location).directives) != NGX_CONF_OK {
             return Err(Failure::Logged);
         }
+        ours(location).directives.is_written = true;
         let place = place(cf);
         let level = create_level(cf).ok_or(Failure::Logged)?;
         let inner = ngx_pcalloc((*cf).pool, size_of::<ngx_http_conf_ctx_t>());

@@ -34,6 +34,7 @@ mod response_json;
 mod scope;
 mod sets;
 mod shared;
+mod shared_image;
 mod suspend;
 mod upstream;
 mod validation;

@@ -28,7 +28,7 @@ pub(super) static mut ngx_http_apigate_module: ngx_module_t = ngx_module_t {
     ..ngx_module_t::default()
 };
 
-/// Headers of every response and bodies of error pages; a module of its own for its place among the filters.
+/// Bodies of error pages; a module of its own for its place among the filters, before all that changes bodies.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
 pub(super) static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_module_t {
@@ -37,7 +37,8 @@ pub(super) static mut ngx_http_apigate_error_filter_module: ngx_module_t = ngx_m
     ..ngx_module_t::default()
 };
 
-/// Edits of JSON bodies; its place among the filters is before compression and behind all that writes bodies.
+/// Headers of every response, and edits of JSON bodies; its place among the filters is before compression and behind all that
+/// writes headers and bodies.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "nginx's naming")]
 pub(super) static mut ngx_http_apigate_json_filter_module: ngx_module_t = ngx_module_t {
@@ -58,12 +59,10 @@ static MAIN_CONTEXT: ngx_http_module_t = ngx_http_module_t {
 };
 
 static ERROR_CONTEXT: ngx_http_module_t =
-    ngx_http_module_t { postconfiguration: Some(error_filters), ..EMPTY_CONTEXT };
+    ngx_http_module_t { postconfiguration: Some(error_pages::postconfiguration), ..EMPTY_CONTEXT };
 
-static JSON_CONTEXT: ngx_http_module_t = ngx_http_module_t {
-    postconfiguration: Some(response_json::postconfiguration),
-    ..EMPTY_CONTEXT
-};
+static JSON_CONTEXT: ngx_http_module_t =
+    ngx_http_module_t { postconfiguration: Some(json_filters), ..EMPTY_CONTEXT };
 
 const EMPTY_CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: None,
@@ -116,6 +115,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             if status != NGX_OK as ngx_int_t {
                 return status;
             }
+            MainConf::leave_sets_to_cells(&*cycle);
             if let Some(main) = MainConf::of_cycle(&*cycle) {
                 main.start();
             }
@@ -136,10 +136,10 @@ unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
 }
 
 /// The filter that is registered last runs first.
-unsafe extern "C" fn error_filters(cf: *mut ngx_conf_t) -> ngx_int_t {
+unsafe extern "C" fn json_filters(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx's main thread, once a configuration.
     unsafe {
-        error_pages::postconfiguration(cf);
+        response_json::postconfiguration(cf);
         response_headers::postconfiguration(cf)
     }
 }

@@ -60,7 +60,9 @@ unsafe fn push_all(phases: &mut [ngx_http_phase_t]) -> Option<()> {
         push_last(of(phases, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE)?, precontent_phase)?;
         push_last(of(phases, ngx_http_phases_NGX_HTTP_POST_READ_PHASE)?, mask::post_read_phase)?;
         // The log phase alone runs from the first to the last.
-        push_first(of(phases, ngx_http_phases_NGX_HTTP_LOG_PHASE)?, mask::log_phase)
+        let log = of(phases, ngx_http_phases_NGX_HTTP_LOG_PHASE)?;
+        push_first(log, log_phase)?;
+        push_first(log, mask::log_phase)
     }
 }
 
@@ -150,11 +152,14 @@ unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
         let plan = &request.conf().plan;
+        if phase == Phase::Rewrite
+            && plan.strips_identity
+            && authenticate::strip_identity(request).is_none()
+        {
+            return INTERNAL_SERVER_ERROR;
+        }
         if !plan.in_force {
             return DECLINED;
-        }
-        if phase == Phase::Rewrite && authenticate::strip_identity(request).is_none() {
-            return INTERNAL_SERVER_ERROR;
         }
         // SAFETY: live; no other reference to the context is held here.
         let context = unsafe { context::get(raw) };
@@ -192,22 +197,26 @@ pub(super) enum Judged {
     Failed,
 }
 
-/// Notes a refusal that is not carried out.
+/// Notes a refusal that is not carried out; the log phase tells of it.
 pub(super) fn observe(request: Request<'_>, refusal: &Refusal) {
     // SAFETY: live; no other reference to the context is held here.
     if let Some(context) = unsafe { context::get_or_create(request.raw()) } {
         context.record.settle(Mode::Observe, refusal);
     }
-    log::write(
-        request.log(),
-        log::Level::Notice,
-        format_args!(
-            "{}: would refuse, status={}, reason={}",
-            refusal.policy.as_str(),
-            refusal.status,
-            refusal.reason.as_str()
-        ),
-    );
+}
+
+/// Tells in one line of all that would have been refused.
+unsafe extern "C" fn log_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
+    guard_request("log phase", request, OK, |raw| {
+        // SAFETY: nginx hands a live request; no other reference to its context is held here.
+        let (request, context) = unsafe { (Request::new(raw), context::get(raw)) };
+        if let Some(text) = context.and_then(|context| context.record.observed()) {
+            // the request is over, logging it is no news
+            let level = log::Level::Notice;
+            log::write_without_action(request.log(), level, format_args!("{text}"));
+        }
+        OK
+    })
 }
 
 /// The status that carries the refusal out; `None` when it is only observed.
@@ -216,11 +225,9 @@ fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
     let Some(context) = (unsafe { context::get_or_create(request.raw()) }) else {
         return Some(INTERNAL_SERVER_ERROR);
     };
-    if context.record.settle(request.conf().plan.pipeline.mode, &refusal) {
-        return Some(respond::refuse(request, context, refusal));
-    }
-    observe(request, &refusal);
-    None
+    let mode = request.conf().plan.pipeline.mode;
+    let enforced = context.record.settle(mode, &refusal);
+    enforced.then(|| respond::refuse(request, context, refusal))
 }
 
 fn evaluate(step: Step, request: Request<'_>) -> Judged {

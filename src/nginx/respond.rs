@@ -56,12 +56,13 @@ pub(super) fn answer(request: Request<'_>, reply: &Reply) -> ngx_int_t {
     let Some(context) = (unsafe { context::get_or_create(raw) }) else {
         return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
     };
-    context.answered = true;
     for (name, value) in &reply.headers {
         if add_header(raw, name, value.as_bytes()).is_none() {
             return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
         }
     }
+    // SAFETY: live, and no line is added while they are counted.
+    context.answered = Some(unsafe { header_lines(raw) }.count());
     let request = raw.as_ptr();
     // SAFETY: live until it is finalised, and not touched after that.
     unsafe {

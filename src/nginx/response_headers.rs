@@ -1,7 +1,8 @@
 //! The headers of cors.rs on every response: those of handlers and upstreams, nginx's own errors and redirects, error pages.
 //!
-//! The filter stands before that of error_pages.rs, which may hold the header back: each response passes here once. What an
-//! error clears away (ngx_http_filter_finalize_request) is set again when the error passes.
+//! The filter stands behind nginx's add_header, whose headers give way as an upstream's do, and before that of
+//! response_json.rs, which may hold the header back. What an error clears away (ngx_http_filter_finalize_request) is set again
+//! when the error passes.
 
 use super::context;
 use super::guard::guard_request;
@@ -33,31 +34,54 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
     guard_request("header filter", request, ERROR, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
-        if let Some(plan) = plan(request)
-            && write(request, &plan).is_none()
-        {
-            return ERROR;
+        match headers_of(request) {
+            Headers::Complete(count) => keep_first(request, count),
+            Headers::Missing(plan) if write(request, &plan).is_none() => return ERROR,
+            Headers::Missing(_) | Headers::Unwanted => {}
         }
         // SAFETY: set once at configuration; the request is live.
         unsafe { NEXT_HEADER.map_or(ERROR, |next| next(raw.as_ptr())) }
     })
 }
 
-/// The `cors` of the location that answers, or else of the one that was asked for; `None` for answers that have their headers.
-fn plan(request: Request<'_>) -> Option<Arc<CorsPlan>> {
+/// What there is to do about the headers of a response.
+enum Headers {
+    /// No `cors` is in force.
+    Unwanted,
+    /// So many lines are all it is to have.
+    Complete(usize),
+    /// They are to be written, by the `cors` of the location that answers, or else of the one that was asked for.
+    Missing(Arc<CorsPlan>),
+}
+
+fn headers_of(request: Request<'_>) -> Headers {
     if !request.is_main() {
-        return None;
+        return Headers::Unwanted;
     }
     let plan = &request.conf().plan;
     if plan.cors.is_none() && !request.is_internal() {
-        return None;
+        return Headers::Unwanted;
     }
     // SAFETY: live; no other reference to the context is held here.
     let context = unsafe { context::get(request.raw()) };
-    if context.as_ref().is_some_and(|context| context.answered) {
-        return None;
+    if let Some(count) = context.as_ref().and_then(|context| context.answered) {
+        return Headers::Complete(count);
     }
-    plan.cors.clone().or_else(|| context.and_then(|context| context.cors.clone()))
+    let plan = plan.cors.clone().or_else(|| context.and_then(|context| context.cors.clone()));
+    plan.map_or(Headers::Unwanted, Headers::Missing)
+}
+
+/// Takes out what was added behind the first lines and would say something else.
+fn keep_first(request: Request<'_>, count: usize) {
+    // SAFETY: live, and no line is added meanwhile; the list is ours to change until it is sent.
+    unsafe {
+        for mut line in respond::header_lines(request.raw()).skip(count) {
+            let line = line.as_mut();
+            if cors::is_of_cors(memory::bytes(line.key)) {
+                line.hash = 0;
+            }
+        }
+    }
 }
 
 /// Replaces the response's own headers by ours; `None` when memory is short.

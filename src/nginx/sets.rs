@@ -3,9 +3,10 @@
 use super::clock;
 use super::log;
 use super::shared::Zone;
+use super::shared_image::MemoryFiles;
 use super::worker;
 use crate::config::SetPlan;
-use crate::consumers::{ConsumerSet, Poll, Reports, Watcher};
+use crate::consumers::{ConsumerSet, Exchange, Poll, Reports, Watcher};
 use arc_swap::ArcSwap;
 use nginx_sys::{ngx_conf_t, ngx_exiting, ngx_terminate};
 use std::sync::Arc;
@@ -51,9 +52,34 @@ impl ConsumerSetCell {
         if watcher.next_ms().is_none() {
             return;
         }
-        let reports = Reports::of(plan.plan.name(), zone.map_or(&[], |zone| zone.words()));
+        let (name, words) = (plan.plan.name(), zone.map_or(&[][..], |zone| zone.words()));
+        let reports = Reports::of(name, words);
+        watcher = watcher.with_exchange(Exchange::of(name, words, Box::new(MemoryFiles)));
         let current = Arc::clone(&self.current);
+        return_large_pieces();
         worker::spawn("apigate-sets", move || watch(&mut watcher, &current, reports));
+    }
+}
+
+/// Memory that is taken in one piece of this size goes back to the system when it is free.
+#[cfg(target_env = "gnu")]
+const RETURNED_BYTES: i32 = 4 << 20;
+
+/// A version that is read takes several times its size for a moment, which nobody needs until the next change. Without this
+/// the C library would keep pieces of up to 32 MiB.
+fn return_large_pieces() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: a setting of the allocator, which may be changed at any time.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, RETURNED_BYTES);
+    }
+}
+
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: may be called at any time; it touches what is free.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
@@ -67,6 +93,7 @@ fn watch(watcher: &mut Watcher, current: &ArcSwap<ConsumerSet>, reports: Reports
                 let text =
                     format!("consumers: set \"{}\" reloaded, consumers={}", set.name(), set.len());
                 current.store(set);
+                give_memory_back();
                 worker::post(move || log::process(log::Level::Notice, format_args!("{text}")));
             }
             Poll::Bad(reason) => {

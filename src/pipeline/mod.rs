@@ -71,9 +71,11 @@ pub enum Mode {
 }
 
 /// What came of a request's policies so far: `$policy_decision`, `$policy_name`, `$policy_reason`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     refused: Option<(Policy, Reason, Mode)>,
+    /// what was not carried out, in the order judged
+    observed: Vec<(Policy, Reason, u16)>,
 }
 
 impl Record {
@@ -104,7 +106,21 @@ impl Record {
         if self.refused.is_none() || enforced {
             self.refused = Some((refusal.policy, refusal.reason, mode));
         }
+        let observed = (refusal.policy, refusal.reason, refusal.status);
+        if !enforced && !self.observed.contains(&observed) {
+            self.observed.push(observed);
+        }
         enforced
+    }
+
+    /// One line on all that would have been refused; `None` when there is nothing to tell.
+    pub fn observed(&self) -> Option<String> {
+        let entry = |(policy, reason, status): &(Policy, Reason, u16)| {
+            let (policy, reason) = (policy.as_str(), reason.as_str());
+            format!("{policy}: would refuse, status={status}, reason={reason}")
+        };
+        let entries: Vec<String> = self.observed.iter().map(entry).collect();
+        (!entries.is_empty()).then(|| entries.join("; "))
     }
 }
 
@@ -138,6 +154,19 @@ mod tests {
         assert_eq!(record.decision(), "would_deny");
         assert_eq!(record.policy(), Some(Policy::KeyAuth));
         assert_eq!(record.reason(), Some(Reason::NoKey));
+    }
+
+    #[test]
+    fn all_that_was_observed_is_one_line_and_each_thing_once() {
+        let mut record = Record::default();
+        assert_eq!(record.observed(), None);
+        record.settle(Mode::Observe, &refusal(Policy::KeyAuth, Reason::NoKey));
+        record.settle(Mode::Observe, &refusal(Policy::Acl, Reason::NoIdentity));
+        record.settle(Mode::Observe, &refusal(Policy::KeyAuth, Reason::NoKey));
+        record.settle(Mode::Enforce, &refusal(Policy::RateLimit, Reason::Limit));
+        let line = "key_auth: would refuse, status=403, reason=no_key; \
+                    acl: would refuse, status=403, reason=no_identity";
+        assert_eq!(record.observed().as_deref(), Some(line));
     }
 
     #[test]

@@ -111,6 +111,23 @@ Access-Control-Request-Private-Network: true
 --- response_headers
 ["Access-Control-Allow-Origin: https://a.example\n!Access-Control-Allow-Credentials\nAccess-Control-Expose-Headers: X-Ours\nVary: Accept, Origin", "Vary: accept, ORIGIN", "Vary: *", "Vary: A, B, Origin", "!Access-Control-Allow-Origin\n!Access-Control-Max-Age\n!Access-Control-Expose-Headers\nVary: Origin"]
 
+=== headers of add_header stood beside ours, and browsers refuse two origins
+--- config
+    location / {
+        cors origins=https://a.example;
+        add_header Access-Control-Allow-Origin "*" always;
+        add_header Vary Accept always;
+        return 200;
+    }
+    location /missing { cors; add_header Access-Control-Allow-Origin https://b.example always; }
+--- request
+["GET /", "GET /", "GET /missing", "OPTIONS /", "OPTIONS /"]
+--- more_headers
+["Origin: https://a.example", "Origin: https://b.example", "Origin: https://a.example", "Origin: https://a.example\nAccess-Control-Request-Method: PUT", "Origin: https://b.example\nAccess-Control-Request-Method: PUT"]
+--- error_code: [200, 200, 404, 204, 204]
+--- response_headers
+["Access-Control-Allow-Origin: https://a.example\nVary: Accept, Origin", "!Access-Control-Allow-Origin\nVary: Accept, Origin", "Access-Control-Allow-Origin: *", "Access-Control-Allow-Origin: https://a.example\nVary: Origin, Accept", "!Access-Control-Allow-Origin\nVary: Origin, Accept"]
+
 === nginx's own answers carry the headers once
 --- http_config
     limit_req_zone $uri zone=one:32k rate=1r/m;
@@ -293,6 +310,13 @@ Vary: Origin
 --- must_die
 --- error_log
 qr/\[emerg\].* "credentials" requires "origins" other than "\*" in .*nginx.conf:\d+/
+
+=== a method in lower case would never be asked for
+--- config
+    location / { cors methods=GET,put; return 200; }
+--- must_die
+--- error_log
+qr/\[emerg\] .*invalid parameter "methods=GET,put" in .*nginx.conf:\d+/
 
 === an origin that is none is named
 --- config

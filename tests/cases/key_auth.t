@@ -315,6 +315,22 @@ X-Kept: kept
 --- response_body_unlike
 ["spoof", "spoof", null]
 
+=== identity headers passed where a directive only sets something, or is off
+--- http_config
+    consumers c { consumer bob key=SECRET; }
+--- config
+    location /route { route "/route/{id}"; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /off { key_auth off; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /json { response_json remove=a; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /block { method POST { deny all; } proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /if { cors; if ($arg_a) { proxy_pass http://127.0.0.1:$UPSTREAM_PORT; } }
+--- request
+["GET /route/1", "GET /off", "GET /json", "GET /block", "GET /if?a=1"]
+--- more_headers
+X-Consumer-Username: spoof
+X-Consumer-Groups: spoof
+--- response_body_unlike: spoof
+
 === identity headers of clients are gone on a kept connection
 --- http_config
     consumers c { consumer bob key=SECRET id=b-1; }
@@ -578,6 +594,17 @@ denied by us
 qr/^\[-\|would_deny\|/
 qr/^\[bob\|would_deny\|acl\|/
 --- error_log: would refuse, status=401
+
+=== observe tells of all that it lets pass in one line
+--- http_config
+    consumers c { consumer bob key=SECRET; }
+--- config
+    location / { policy_mode observe; key_auth c; acl allow=g; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request: GET /
+--- error_log
+qr/\[notice\] .*key_auth: would refuse, status=401, reason=no_key; acl: would refuse, status=401, reason=no_identity, client: /
+--- no_error_log
+qr/(\*\d+) acl: would/
 
 === a set that does not exist
 --- http_config

@@ -155,3 +155,33 @@ fn a_large_set_stays_small_and_every_key_is_found() {
     let (all, text) = set.memory();
     assert!((all - text) / CONSUMERS <= 200, "{} bytes a consumer", (all - text) / CONSUMERS);
 }
+
+#[test]
+fn an_image_is_the_set_again_and_what_is_none_is_no_set() {
+    let mut builder = SetBuilder::new("s");
+    let mut bob = entry("bob", Some("B-1"), &["b1", "b2"]);
+    bob.groups = vec!["g".into(), "h".into()];
+    bob.tags = vec!["t".into()];
+    bob.keys[0].expires_at = Some(200);
+    builder.add(&bob, true).unwrap();
+    builder.add(&entry("käthe", None, &["k1"]), false).unwrap();
+    let set = builder.finish().unwrap();
+    let shown = |set: &ConsumerSet| crate::consumers::export::to_json(set);
+    let again = ConsumerSet::from_image("s", Box::new(set.image().to_vec())).unwrap();
+    assert_eq!(shown(&again), shown(&set));
+    let bob = again.by_id("B-1").unwrap();
+    assert_eq!((bob.groups_text(), bob.is_written_in_conf()), ("g, h", true));
+    for cut in [0, 7, 50, set.image().len() - 1] {
+        let part = set.image()[..cut].to_vec();
+        assert!(ConsumerSet::from_image("s", Box::new(part)).is_none(), "{cut}");
+    }
+    // whatever the bytes are, nothing is read outside of them
+    for at in (0..set.image().len()).step_by(3) {
+        let mut damaged = set.image().to_vec();
+        damaged[at] ^= 0xff;
+        if let Some(set) = ConsumerSet::from_image("s", Box::new(damaged)) {
+            let _ = set.lookup(&KeyDigest::of(b"b2"));
+            let _ = set.by_username("bob").map(|bob| bob.groups_text().len());
+        }
+    }
+}

@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::consumers::ConsumersBlock;
+use crate::consumers::exchange::tests::{SharedHost, process, words};
+use crate::consumers::{ConsumerEntry, ConsumersBlock};
 use crate::directive::Words;
 
 const BOB: &str = r#"{"consumers":[{"username":"bob"}]}"#;
@@ -154,6 +155,63 @@ fn the_same_version_has_the_same_hash_in_every_process() {
     scene.replace(BOTH);
     scene.interval();
     assert_eq!(scene.watcher.stamp_hash(), other(&scene));
+}
+
+/// A set that no file holds: whoever has it took it from another process.
+fn carol() -> Arc<ConsumerSet> {
+    let mut builder = SetBuilder::new("s");
+    let username = Some("carol".into());
+    builder.add(&ConsumerEntry { username, ..Default::default() }, false).unwrap();
+    Arc::new(builder.finish().unwrap())
+}
+
+#[test]
+fn a_version_that_another_process_is_making_is_waited_for_and_taken() {
+    let (host, words) = (SharedHost::default(), words());
+    let mut scene = Scene::new("1s", &[]);
+    let plan = Arc::clone(&scene.watcher.plan);
+    let loaded = plan.load().unwrap();
+    let late = Watcher::new(Arc::clone(&plan), &loaded, vec!["bob".to_owned()], 1_000);
+    let mut late = late.with_exchange(process(2, &host, words));
+    scene.watcher = scene.watcher.with_exchange(process(1, &host, words));
+    scene.replace(ALICE);
+    let version = plan.version(&[Stamp::of(&scene.file())]);
+    let mut maker = process(9, &host, words);
+    assert!(matches!(maker.turn("s", version), Turn::Make));
+    for now_ms in [1_500, 1_750, 1_770] {
+        assert_eq!(scene.watcher.next_ms(), Some(now_ms));
+        assert!(matches!(scene.watcher.poll(now_ms), Poll::Unchanged), "{now_ms}");
+    }
+    maker.made(version, carol());
+    let Poll::Swap(set) = scene.watcher.poll(1_790) else { panic!("not taken") };
+    assert!(set.by_username("carol").is_some());
+    assert!(matches!(scene.watcher.poll(2_290), Poll::Unchanged));
+    // what is taken must have everybody as well
+    assert!(matches!(late.poll(1_500), Poll::Unchanged));
+    let Poll::Bad(reason) = late.poll(1_750) else { panic!("not bad") };
+    assert!(reason.contains("it lacks the consumer \"bob\""), "{reason}");
+}
+
+#[test]
+fn a_process_that_never_ends_its_turn_is_not_waited_for_for_ever() {
+    let (host, words) = (SharedHost::default(), words());
+    let mut scene = Scene::new("1s", &[]);
+    scene.watcher = scene.watcher.with_exchange(process(1, &host, words));
+    scene.replace(ALICE);
+    let version = scene.watcher.plan.version(&[Stamp::of(&scene.file())]);
+    assert!(matches!(process(9, &host, words).turn("s", version), Turn::Make));
+    let mut events = Vec::new();
+    while events.is_empty() && scene.now_ms < 100_000 {
+        events = scene.interval();
+    }
+    assert_eq!((events, scene.now_ms), (vec!["alice".to_owned()], 62_000));
+}
+
+#[test]
+fn another_configuration_makes_other_versions_of_the_same_files() {
+    let (one, other) = (Scene::new("1s", &[]), Scene::new("1s", &[]));
+    let stamps = [Stamp::Missing];
+    assert_ne!(one.watcher.plan.version(&stamps), other.watcher.plan.version(&stamps));
 }
 
 #[test]
