@@ -24,6 +24,7 @@ use apigate::rate_limit::policy::{Charge, Counting, Spending, Terms, Verdict, ch
 use apigate::rate_limit::table::{Seed, Table, zone_bytes_for};
 use apigate::rate_limit::window::WindowKind;
 use apigate::rate_limit::{Rate, Unit};
+use harness::expect::expect_equal;
 use harness::http::Request;
 use harness::wait::scaled;
 use harness::{Flavour, Nginx, NginxBuilder, Outcome, until};
@@ -204,10 +205,9 @@ fn a_large_set_that_has_changed_is_shared_by_all_workers(flavour: Flavour) -> Ou
         until(Duration::from_secs(60), "every worker to have the file", || {
             (nginx.error_log().matches(" reloaded, ").count() >= WORKERS).then_some(())
         })?;
-        (0..100).try_for_each(|_| match ask(nginx, key)? {
-            200 => Ok(()),
-            other => Err(format!("{other} for a consumer of the new file").into()),
-        })?;
+        for _ in 0..100 {
+            expect_equal("the status of a consumer of the new file", ask(nginx, key)?, 200)?;
+        }
         workers_memory_bytes(nginx)
     };
     let small = start(&file_of(1))?;

@@ -144,10 +144,12 @@ pub(super) mod tests {
     use super::*;
     use crate::consumers::{ConsumerEntry, SetBuilder};
 
+    type Versioned = (u64, Arc<[u8]>);
+
     /// All processes of a host.
     #[derive(Default)]
     pub(in crate::consumers) struct Host {
-        images: HashMap<(u32, u32), (u64, Arc<[u8]>)>,
+        images: HashMap<(u32, u32), Versioned>,
         dead: HashSet<u32>,
     }
 

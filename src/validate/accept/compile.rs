@@ -19,10 +19,13 @@ pub(in crate::validate) struct Source<'s> {
     pub(in crate::validate) document: &'s Value,
     pub(in crate::validate) draft: Draft,
     /// Compiles a schema of its own, one without references.
-    pub(in crate::validate) build: &'s dyn Fn(&Value) -> Option<Validator<Tree>>,
+    pub(in crate::validate) build: &'s Build<'s, Value>,
     /// Compiles the part of the document at a pointer, where that can be done.
-    pub(in crate::validate) build_at: Option<&'s dyn Fn(&str) -> Option<Validator<Tree>>>,
+    pub(in crate::validate) build_at: Option<&'s Build<'s, str>>,
 }
+
+/// Makes a validator of a schema, or of where one stands.
+type Build<'s, T> = dyn Fn(&T) -> Option<Validator<Tree>> + 's;
 
 /// Keywords that ask nothing of a value.
 const ANNOTATIONS: [&str; 17] = [
