@@ -8,6 +8,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
 use harness::expect::{expect, expect_equal};
@@ -19,6 +20,7 @@ use harness::{AwsDouble, Flavour, Nginx, Outcome, Regex};
 harness::scenarios![
     a_stream_cut_at_any_byte_is_never_whole,
     a_stream_that_breaks_is_cut_off_and_logged,
+    a_stream_that_breaks_is_reset_over_http2,
     a_stream_is_not_held_back,
     a_stream_waits_for_its_client,
     the_first_bytes_of_a_stream_come_within_5_ms,
@@ -133,6 +135,26 @@ fn a_stream_that_breaks_is_cut_off_and_logged(flavour: Flavour) -> Outcome {
         }
         let function = format!("broken-{number}");
         expect_equal("invocations", aws.invocations(&function)?, 2)?;
+    }
+    nginx.stop()
+}
+
+fn a_stream_that_breaks_is_reset_over_http2(flavour: Flavour) -> Outcome {
+    const NOT_CLOSED_CLEANLY: i32 = 92;
+    let aws = AwsDouble::start()?;
+    let server = "location / { lambda_pass broken stream; lambda_read_timeout 300ms; }";
+    let nginx = with_key_pair(flavour, &aws, server)?.http2().start()?;
+    let url = format!("http://{}/", nginx.address());
+    for (stream, _) in BREAKS {
+        let spec = format!(r#"{{"http_integration":{{"statusCode":200}},{stream}}}"#);
+        aws.control("PUT", "/functions/broken", &spec)?;
+        let mut curl = Command::new("curl");
+        curl.args(["--http2-prior-knowledge", "--silent", "--max-time", "10", &url]);
+        let got = curl.output()?;
+        let (body, code) = (String::from_utf8_lossy(&got.stdout), got.status.code());
+        // A piece is sent on before the sum at its end tells that it is broken.
+        let is_cut = body.starts_with("first") && code == Some(NOT_CLOSED_CLEANLY);
+        expect_equal(&format!("{stream}: {body} {code:?}"), is_cut, true)?;
     }
     nginx.stop()
 }
