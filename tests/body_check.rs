@@ -6,6 +6,7 @@
     reason = "tests watch clocks and files, and tell what they have measured"
 )]
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::http::{Request, Response};
@@ -26,7 +27,9 @@ const LONGEST_HOLD_UP: Duration = Duration::from_millis(20);
 /// Just large enough for the helper thread.
 const HEAVY: usize = 160 * 1024;
 /// Work for longer than it takes to notice that it has begun.
-const LARGE: usize = 4 * MEGABYTE;
+const LARGE: usize = 16 * MEGABYTE;
+/// What the helper thread has worked when it is certain to be at a large body, and far from its end.
+const AT_WORK: Duration = Duration::from_millis(3);
 const CLIENTS: usize = 12;
 const SCHEMA: &str = r#"{"type":"array","items":{"type":"object","required":["id"],
     "properties":{"id":{"type":"integer","minimum":0},"mail":{"type":"string","format":"email"}}}}"#;
@@ -65,23 +68,23 @@ fn expect(response: &Response, status: u16, text: &str) -> Outcome {
     Err(format!("expected {status} and {text:?}: {}{}", response.head, response.text()).into())
 }
 
-/// The processor time that the worker's helper thread has used, in clock ticks.
-fn helper_ticks(worker: u32) -> Option<u64> {
+/// The processor time that the worker's helper thread has used.
+fn helper_time(worker: u32) -> Option<Duration> {
     let tasks = std::fs::read_dir(format!("/proc/{worker}/task")).ok()?;
     for task in tasks.flatten() {
         let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
         if name.trim() == "apigate-work" {
-            let stat = std::fs::read_to_string(task.path().join("stat")).ok()?;
-            // man 5 proc: the fields behind the name in brackets; utime is the 14th of all.
-            return stat.rsplit(')').next()?.split_whitespace().nth(11)?.parse().ok();
+            return time_in(&task.path()).ok();
         }
     }
     None
 }
 
-/// Waits until the helper thread is at work: it has used more time than before.
-fn wait_for_helper(worker: u32, before: u64) -> Outcome {
-    until(PATIENCE, "the helper thread to work", || (helper_ticks(worker)? > before).then_some(()))
+/// Waits until the helper thread is at work on a large body.
+fn wait_for_helper(worker: u32, before: Duration) -> Outcome {
+    until(PATIENCE, "the helper thread to work", || {
+        (helper_time(worker)? > before + AT_WORK).then_some(())
+    })
 }
 
 fn only_worker(nginx: &Nginx) -> Outcome<u32> {
@@ -90,7 +93,12 @@ fn only_worker(nginx: &Nginx) -> Outcome<u32> {
 
 /// How long the event loop's thread has been on a processor: unlike the clock, a busy machine does not make it longer.
 fn loop_time(worker: u32) -> Outcome<Duration> {
-    let text = std::fs::read_to_string(format!("/proc/{worker}/task/{worker}/schedstat"))?;
+    time_in(&PathBuf::from(format!("/proc/{worker}/task/{worker}")))
+}
+
+/// The processor time of the thread that a folder of /proc is about.
+fn time_in(task: &Path) -> Outcome<Duration> {
+    let text = std::fs::read_to_string(task.join("schedstat"))?;
     let nanoseconds = text.split(' ').next().ok_or("an empty schedstat")?.parse()?;
     Ok(Duration::from_nanos(nanoseconds))
 }
@@ -100,11 +108,11 @@ fn others_are_answered_while_a_large_body_is_checked(flavour: Flavour) -> Outcom
     let worker = only_worker(&nginx)?;
     // The first one starts the thread.
     expect(&nginx.request(&check(list(LARGE, true)))?, 200, "taken")?;
-    let ticks = helper_ticks(worker).ok_or("no helper thread")?;
+    let before = helper_time(worker).ok_or("no helper thread")?;
     let mut answered = 0;
     std::thread::scope(|scope| {
         let large = scope.spawn(|| nginx.request(&check(list(LARGE, false))));
-        wait_for_helper(worker, ticks)?;
+        wait_for_helper(worker, before)?;
         let mut connection = nginx.connect()?;
         while !large.is_finished() {
             expect(&connection.request(&Request::get("/"))?, 200, "here")?;
@@ -156,10 +164,10 @@ fn a_client_that_goes_takes_its_request_with_it(flavour: Flavour) -> Outcome {
     let nginx = server(Nginx::builder(flavour)?)?.start()?;
     let worker = only_worker(&nginx)?;
     expect(&nginx.request(&check(list(HEAVY, true)))?, 200, "taken")?;
-    let ticks = helper_ticks(worker).ok_or("no helper thread")?;
+    let before = helper_time(worker).ok_or("no helper thread")?;
     let mut connection = nginx.connect()?;
     connection.send(&check(list(LARGE, true)).to_bytes())?;
-    wait_for_helper(worker, ticks)?;
+    wait_for_helper(worker, before)?;
     drop(connection);
     wait_for_status(&nginx, 499)?;
     // The result that nobody waits for any more comes before this one.
@@ -210,12 +218,12 @@ fn an_http2_stream_that_is_reset_takes_its_request_with_it(flavour: Flavour) -> 
     const RST_STREAM: u8 = 3;
     const CANCEL: [u8; 4] = [0, 0, 0, 8];
     // A client may send that much at once; nginx's own limit of a stream is 64k.
-    let builder = Nginx::builder(flavour)?.http2().http("http2_body_preread_size 16m;");
+    let builder = Nginx::builder(flavour)?.http2().http("http2_body_preread_size 64m;");
     let nginx = server(builder)?.start()?;
     let worker = only_worker(&nginx)?;
     let mut connection = nginx.connect()?;
     connection.send(&http2_request(list(LARGE, true).as_bytes()))?;
-    wait_for_helper(worker, 0)?;
+    wait_for_helper(worker, Duration::ZERO)?;
     connection.send(&frame(RST_STREAM, 0, 1, &CANCEL))?;
     wait_for_status(&nginx, 499)?;
     let log = nginx.wait_for_log(&Regex::new("client canceled stream 1")?, PATIENCE);
@@ -237,7 +245,7 @@ fn a_worker_that_ends_answers_what_it_checks(flavour: Flavour) -> Outcome {
     let worker = only_worker(&nginx)?;
     let response = std::thread::scope(|scope| {
         let large = scope.spawn(|| nginx.request(&check(list(LARGE, true))));
-        wait_for_helper(worker, 0)?;
+        wait_for_helper(worker, Duration::ZERO)?;
         nginx.reload()?;
         large.join().map_err(|_| "the client panicked")?
     })?;

@@ -384,7 +384,7 @@ Content-Type: application/json
     location /u { validate_body user.json content_encoding=br; }
 --- must_die
 --- error_log
-qr/\[emerg\] .*invalid value "br".* in .*nginx\.conf:\d+/
+qr/\[emerg\] .*invalid parameter "content_encoding=br".* in .*nginx\.conf:\d+/
 
 === a path parameter of a named capture is split before it is decoded, as a route's is
 --- config

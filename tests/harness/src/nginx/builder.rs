@@ -283,9 +283,12 @@ impl Config {
         let user = if is_root && !own_user { "user root;" } else { "" };
         if let Some(whole) = &self.whole {
             let (before, inside) = whole.split_once("http {\n").ok_or("no \"http {\" line")?;
+            // The place that nginx was built with need not be there.
+            let log =
+                if whole.contains("access_log") { "" } else { "access_log logs/access.log;\n" };
             return Ok(format!(
                 "daemon off;\n{user}\npid nginx.pid;\nerror_log logs/error.log {log_level};\n\
-                 {before}http {{\n{TEMPORARY_PATHS}{http}\n{inside}"
+                 {before}http {{\n{TEMPORARY_PATHS}{log}{http}\n{inside}"
             ));
         }
         Ok(format!(
