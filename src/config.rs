@@ -15,7 +15,7 @@ use crate::lambda::directives as lambda;
 use crate::lambda::{LambdaDirectives, LambdaPlan};
 use crate::method::{self, MethodDirectives, MethodPlan};
 use crate::path::{self, PathDirectives, PathPlan};
-use crate::pipeline::{self, PipelineDirectives, PipelinePlan};
+use crate::pipeline::{self, PipelineDirectives, PipelinePlan, Step, Steps};
 use crate::rate_limit::key::CounterId;
 use crate::rate_limit::{
     self, Rate, RateLimitDirectives, RateLimitPlan, RateLimitZone, RateLimitZones, ZonePlan,
@@ -240,8 +240,8 @@ pub struct LocationDirectives {
 pub struct LocationPlan {
     /// True when any directive of the module is written for the location: identity headers of clients are removed.
     pub strips_identity: bool,
-    /// True when there is something to judge.
-    pub in_force: bool,
+    /// What there is to judge.
+    pub steps: Steps,
     /// True when errors of the location have our body.
     pub owns_errors: bool,
     /// How refusals are carried out and written.
@@ -339,10 +339,19 @@ impl LocationDirectives {
             || validate.is_some()
             || lambda.is_some();
         let (cors, response_json) = (self.cors.compile(), self.response_json.compile());
-        let around = cors.is_some() || response_json.is_some();
+        let steps = Steps::in_force(&[
+            (Step::CorsPreflight, cors.is_some()),
+            (Step::Path, path.is_some()),
+            (Step::Method, method.is_some()),
+            (Step::KeyAuth, key_auth.is_some()),
+            (Step::Acl, acl.is_some()),
+            (Step::RateLimit, rate_limit.is_some()),
+            (Step::ValidateHead, validate.is_some()),
+            (Step::ValidateBody, validate.is_some()),
+        ]);
         Ok(LocationPlan {
             strips_identity: self.is_written,
-            in_force: owns_errors || path.is_some() || method.is_some() || around,
+            steps,
             owns_errors,
             pipeline: self.pipeline.compile(),
             path,

@@ -57,7 +57,11 @@ fn locations() -> String {
         let target = target(index);
         let body = match *kind {
             "/body" => "key_auth apps body=apikey; lambda_pass hello;",
-            "/file" => "key_auth apps; try_files /index.txt =404;",
+            // what has nothing to do in a location is not called there
+            "/file" => {
+                "key_auth apps; validate_param query a; cors; response_json remove=a;
+                 types { } default_type application/json; try_files /index.json =404;"
+            }
             _ => "key_auth apps; lambda_pass hello;",
         };
         format!(
@@ -100,7 +104,7 @@ fn a_panic_in_a_callback_ends_the_request_with_500_and_the_worker_lives(
         .invoking(&double, Transport::Tls)?
         // Every attempt has a connection of its own, and so all of the peer's callbacks.
         .http("lambda_keepalive 0;")
-        .file("html/index.txt", "a file\n")?
+        .file("html/index.json", "{\"a\":1}")?
         .server(&locations())
         .start()?;
     until(PATIENCE, "credentials", || {

@@ -1,6 +1,5 @@
 use regex::Regex;
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::ops::Range;
 
 /// The origins that a location answers.
@@ -15,10 +14,10 @@ pub(super) enum Origins {
 /// Origins by name and by pattern.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Listed {
-    /// Whole origins, normal form.
-    origins: HashSet<Box<str>>,
-    /// Entries without a colon: hosts, of any scheme and port.
-    hosts: HashSet<Box<str>>,
+    /// Whole origins, normal form, sorted.
+    origins: Vec<Box<str>>,
+    /// Entries without a colon: hosts, of any scheme and port, sorted.
+    hosts: Vec<Box<str>>,
     patterns: Vec<Pattern>,
 }
 
@@ -33,10 +32,10 @@ impl Listed {
     /// Takes an entry of a list; `None` when it is no origin and no host.
     pub(super) fn add(&mut self, entry: &str) -> Option<()> {
         if entry == "null" || entry.contains(':') {
-            self.origins.insert(Origin::parse(entry)?.text.into());
+            insert(&mut self.origins, &Origin::parse(entry)?.text);
         } else {
             let host = entry.to_ascii_lowercase();
-            is_host(&host).then(|| self.hosts.insert(host.into()))?;
+            is_host(&host).then(|| insert(&mut self.hosts, &host))?;
         }
         Some(())
     }
@@ -48,16 +47,31 @@ impl Listed {
         Ok(())
     }
 
+    /// True when the text is a listed origin as browsers write it: what nearly every request has.
+    pub(super) fn has_exactly(&self, text: &str) -> bool {
+        has(&self.origins, text)
+    }
+
     /// True when the origin is listed.
     pub(super) fn contains(&self, origin: &Origin<'_>) -> bool {
         let (text, host) = (origin.text(), origin.host());
-        self.origins.contains(text)
-            || self.hosts.contains(host)
+        has(&self.origins, text)
+            || has(&self.hosts, host)
             || self
                 .patterns
                 .iter()
                 .any(|pattern| pattern.regex.is_match(if pattern.by_host { host } else { text }))
     }
+}
+
+fn insert(list: &mut Vec<Box<str>>, text: &str) {
+    if let Err(place) = list.binary_search_by(|entry| (**entry).cmp(text)) {
+        list.insert(place, text.into());
+    }
+}
+
+fn has(list: &[Box<str>], text: &str) -> bool {
+    list.binary_search_by(|entry| (**entry).cmp(text)).is_ok()
 }
 
 /// An origin in the form in which browsers write it: lower case, without its scheme's default port.

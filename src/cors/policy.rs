@@ -134,7 +134,11 @@ fn allowed_origin<'a>(plan: &CorsPlan, origin: Option<&'a [u8]>) -> Option<Cow<'
     match &plan.origins {
         Origins::Any => Some(Cow::Borrowed("*")),
         Origins::Listed(listed) => {
-            let origin = Origin::parse(str::from_utf8(origin?).ok()?)?;
+            let text = str::from_utf8(origin?).ok()?;
+            if listed.has_exactly(text) {
+                return Some(Cow::Borrowed(text));
+            }
+            let origin = Origin::parse(text)?;
             listed.contains(&origin).then(|| origin.into_text())
         }
     }

@@ -123,7 +123,6 @@ impl LocationConf {
         self.plan = self.directives.compile(&mut main.plan)?;
         if core.noname() != 0 {
             // It is the same location still.
-            self.plan.in_force |= outer.plan.in_force;
             self.plan.owns_errors |= outer.plan.owns_errors;
         }
         if let Some(plan) = &self.plan.rate_limit {

@@ -86,10 +86,15 @@ fn set_state(request: NonNull<ngx_http_request_t>, state: State) {
 }
 
 unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_t {
+    if let Some(raw) = NonNull::new(request)
+        && !is_own_error(raw)
+    {
+        return next_header(raw);
+    }
     guard_request("header filter", request, ERROR, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
-        if !request.is_main() || !is_own_error(raw) || !has_our_shape(request) {
+        if !request.is_main() || !has_our_shape(request) {
             return next_header(raw);
         }
         // SAFETY: live.
@@ -135,6 +140,11 @@ unsafe extern "C" fn body_filter(
     request: *mut ngx_http_request_t,
     chain: *mut ngx_chain_t,
 ) -> ngx_int_t {
+    if let Some(raw) = NonNull::new(request)
+        && matches!(state(raw), State::Untouched | State::Passing)
+    {
+        return next_body(raw, chain);
+    }
     guard_request("body filter", request, ERROR, |raw| match state(raw) {
         State::Waiting if !chain.is_null() => {
             // SAFETY: nginx hands a live request and chain.

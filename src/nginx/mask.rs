@@ -42,6 +42,11 @@ pub(super) unsafe fn collect(cf: *mut ngx_conf_t, main: &mut MainConf, names: &[
 /// The handler of the first phase: masks `$request` before anything can log it.
 pub(super) unsafe extern "C" fn post_read_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
     const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
+    // SAFETY: nginx hands a live request.
+    let names = NonNull::new(request).map(|request| unsafe { &server(request).masked });
+    if names.is_none_or(|names| names.is_empty()) {
+        return DECLINED;
+    }
     guard_request("masking", request, DECLINED, |request| {
         // SAFETY: nginx hands a live request.
         unsafe { hide_from_logs(request, &server(request).masked) };
@@ -54,14 +59,16 @@ pub(super) unsafe extern "C" fn post_read_phase(request: *mut ngx_http_request_t
 /// Their server may not be the one they were meant for, so names of all servers are masked.
 pub(super) unsafe extern "C" fn log_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
     const OK: ngx_int_t = NGX_OK as ngx_int_t;
+    // the phase engine is past its first handler, which is ours, in all others
+    // SAFETY: nginx hands a live request.
+    if unsafe { request.as_ref() }.is_none_or(|request| request.phase_handler != 0) {
+        return OK;
+    }
     guard_request("masking", request, OK, |request| {
-        // SAFETY: nginx hands a live request.
+        // SAFETY: as above.
         unsafe {
-            // the phase engine is past its first handler, which is ours, in all others
-            if (*request.as_ptr()).phase_handler == 0 {
-                freeze_request_line(&mut *request.as_ptr());
-                hide_from_logs(request, &main(request).masked);
-            }
+            freeze_request_line(&mut *request.as_ptr());
+            hide_from_logs(request, &main(request).masked);
         }
         OK
     })

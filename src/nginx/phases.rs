@@ -6,6 +6,7 @@ use super::request::Request;
 use super::respond;
 use super::validation;
 use super::{context, limit, log, mask, method as blocks};
+use crate::config::LocationPlan;
 use crate::decision::{Decision, Refusal};
 use crate::pipeline::{Mode, Phase, Step, steps};
 use crate::request::RequestHead;
@@ -18,6 +19,7 @@ use nginx_sys::{
     ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE,
     ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE, ngx_http_request_t, ngx_int_t,
 };
+use std::ptr::NonNull;
 
 const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
 const OK: ngx_int_t = NGX_OK as ngx_int_t;
@@ -106,17 +108,38 @@ unsafe fn push_first(handlers: &mut ngx_array_t, handler: Handler) -> Option<()>
 
 unsafe extern "C" fn rewrite_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx hands a live request.
-    let status = match unsafe { switch(request) } {
-        // SAFETY: as above.
-        DECLINED => unsafe { run(Phase::Rewrite, request) },
-        status => status,
-    };
+    let status = unsafe { before_rewrite(request) };
     // SAFETY: as above; the stock handler is set at configuration.
     match unsafe { STOCK_REWRITE } {
         // SAFETY: as above.
         Some(stock) if status == DECLINED => unsafe { stock(request) },
         _ => status,
     }
+}
+
+/// What comes before nginx's own handler: the status that ends the request, or NGX_DECLINED.
+unsafe fn before_rewrite(request: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx hands a live request.
+    unsafe {
+        let has_blocks = plan(request).is_some_and(|plan| plan.method.is_some());
+        // where faults are armed, too
+        if has_blocks || cfg!(feature = "fault-injection") {
+            let status = switch(request);
+            if status != DECLINED {
+                return status;
+            }
+        }
+        run(Phase::Rewrite, request)
+    }
+}
+
+/// The plan of the location that the request is in now.
+///
+/// # Safety
+/// The request is live or null.
+unsafe fn plan<'a>(request: *mut ngx_http_request_t) -> Option<&'a LocationPlan> {
+    // SAFETY: the caller's; configuration outlives requests.
+    NonNull::new(request).map(|raw| unsafe { &Request::new(raw).conf().plan })
 }
 
 /// Hands the request over to the `method` block that holds for it.
@@ -143,6 +166,13 @@ unsafe extern "C" fn precontent_phase(request: *mut ngx_http_request_t) -> ngx_i
 
 /// NGX_DECLINED to go on, a status to end the request, NGX_AGAIN or NGX_DONE while something is waited for.
 unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx hands a live request.
+    let is_asked = unsafe { plan(request) }.is_some_and(|plan| {
+        plan.steps.have_any_of(phase) || (phase == Phase::Rewrite && plan.strips_identity)
+    });
+    if !is_asked {
+        return DECLINED;
+    }
     let what = match phase {
         Phase::Rewrite => "rewrite phase",
         Phase::Access => "access phase",
@@ -158,16 +188,13 @@ unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
         {
             return INTERNAL_SERVER_ERROR;
         }
-        if !plan.in_force {
-            return DECLINED;
-        }
         // SAFETY: live; no other reference to the context is held here.
         let context = unsafe { context::get(raw) };
         if phase != Phase::Rewrite && context.is_some_and(|context| context.refusal.is_some()) {
             // On its way to an error page, which is nobody's to refuse again.
             return DECLINED;
         }
-        for step in steps(phase) {
+        for step in steps(phase).iter().filter(|step| plan.steps.have(**step)) {
             match evaluate(*step, request) {
                 Judged::Decided(Decision::Continue) => {}
                 Judged::Decided(Decision::Refuse(refusal)) => {
@@ -207,6 +234,11 @@ pub(super) fn observe(request: Request<'_>, refusal: &Refusal) {
 
 /// Tells in one line of all that would have been refused.
 unsafe extern "C" fn log_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx hands a live request; no other reference to its context is held here.
+    let context = NonNull::new(request).and_then(|raw| unsafe { context::get(raw) });
+    if context.is_none_or(|context| !context.record.has_observed()) {
+        return OK;
+    }
     guard_request("log phase", request, OK, |raw| {
         // SAFETY: nginx hands a live request; no other reference to its context is held here.
         let (request, context) = unsafe { (Request::new(raw), context::get(raw)) };

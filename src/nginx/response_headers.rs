@@ -14,7 +14,6 @@ use nginx_sys::{
     ngx_http_top_header_filter, ngx_int_t, ngx_table_elt_t,
 };
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
 
@@ -31,44 +30,39 @@ pub(super) unsafe extern "C" fn postconfiguration(_cf: *mut ngx_conf_t) -> ngx_i
 }
 
 unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_t {
-    guard_request("header filter", request, ERROR, |raw| {
-        // SAFETY: nginx hands a live request.
-        let request = unsafe { Request::new(raw) };
-        match headers_of(request) {
-            Headers::Complete(count) => keep_first(request, count),
-            Headers::Missing(plan) if write(request, &plan).is_none() => return ERROR,
-            Headers::Missing(_) | Headers::Unwanted => {}
+    // SAFETY: nginx hands a live request, whose location's configuration outlives it.
+    let is_concerned = NonNull::new(request).is_some_and(|raw| unsafe {
+        let request = Request::new(raw);
+        request.is_main() && (request.conf().plan.cors.is_some() || request.is_internal())
+    });
+    if is_concerned {
+        let status = guard_request("header filter", request, ERROR, |raw| {
+            // SAFETY: nginx hands a live request.
+            let request = unsafe { Request::new(raw) };
+            set_headers(request).map_or(ERROR, |()| NGX_OK as ngx_int_t)
+        });
+        if status == ERROR {
+            return ERROR;
         }
-        // SAFETY: set once at configuration; the request is live.
-        unsafe { NEXT_HEADER.map_or(ERROR, |next| next(raw.as_ptr())) }
-    })
+    }
+    // SAFETY: set once at configuration; the request is live.
+    unsafe { NEXT_HEADER.map_or(ERROR, |next| next(request)) }
 }
 
-/// What there is to do about the headers of a response.
-enum Headers {
-    /// No `cors` is in force.
-    Unwanted,
-    /// So many lines are all it is to have.
-    Complete(usize),
-    /// They are to be written, by the `cors` of the location that answers, or else of the one that was asked for.
-    Missing(Arc<CorsPlan>),
-}
-
-fn headers_of(request: Request<'_>) -> Headers {
-    if !request.is_main() {
-        return Headers::Unwanted;
-    }
-    let plan = &request.conf().plan;
-    if plan.cors.is_none() && !request.is_internal() {
-        return Headers::Unwanted;
-    }
+/// Sets the headers by the `cors` of the location that answers, or else of the one that was asked for; `None` when memory is
+/// short.
+fn set_headers(request: Request<'_>) -> Option<()> {
     // SAFETY: live; no other reference to the context is held here.
     let context = unsafe { context::get(request.raw()) };
     if let Some(count) = context.as_ref().and_then(|context| context.answered) {
-        return Headers::Complete(count);
+        keep_first(request, count);
+        return Some(());
     }
-    let plan = plan.cors.clone().or_else(|| context.and_then(|context| context.cors.clone()));
-    plan.map_or(Headers::Unwanted, Headers::Missing)
+    let asked_for = context.and_then(|context| context.cors.as_deref());
+    match request.conf().plan.cors.as_deref().or(asked_for) {
+        Some(plan) => write(request, plan),
+        None => Some(()),
+    }
 }
 
 /// Takes out what was added behind the first lines and would say something else.

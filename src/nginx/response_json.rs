@@ -58,6 +58,12 @@ fn next_body(request: NonNull<ngx_http_request_t>, chain: *mut ngx_chain_t) -> n
 }
 
 unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx hands a live request.
+    if let Some(raw) = NonNull::new(request)
+        && unsafe { Request::new(raw) }.conf().plan.response_json.is_none()
+    {
+        return next_header(raw);
+    }
     guard_request("header filter", request, ERROR, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
@@ -168,12 +174,18 @@ unsafe extern "C" fn body_filter(
     request: *mut ngx_http_request_t,
     chain: *mut ngx_chain_t,
 ) -> ngx_int_t {
+    // SAFETY: nginx hands a live request; a request has a slot for every module.
+    let slot = |raw: NonNull<ngx_http_request_t>| unsafe {
+        *(*raw.as_ptr()).ctx.add(ngx_http_apigate_json_filter_module.ctx_index)
+    };
+    if let Some(raw) = NonNull::new(request)
+        && slot(raw).is_null()
+    {
+        return next_body(raw, chain);
+    }
     guard_request("body filter", request, ERROR, |raw| {
-        // SAFETY: live; the slot is null or holds what `hold` placed, which nobody else refers to.
-        let collection = unsafe {
-            let slot = *(*raw.as_ptr()).ctx.add(ngx_http_apigate_json_filter_module.ctx_index);
-            slot.cast::<Collection>().as_mut()
-        };
+        // SAFETY: the slot is null or holds what `hold` placed, which nobody else refers to.
+        let collection = unsafe { slot(raw).cast::<Collection>().as_mut() };
         match collection.filter(|collection| !collection.done) {
             Some(collection) if !chain.is_null() => {
                 // SAFETY: nginx hands a live request and chain.

@@ -60,6 +60,32 @@ pub const fn steps(phase: Phase) -> &'static [Step] {
     }
 }
 
+/// The steps that a location has, so that requests pass by the others unasked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps(u8);
+
+impl Steps {
+    /// The steps that are in force, of all with whether they are.
+    pub fn in_force(all: &[(Step, bool)]) -> Self {
+        let bits = all.iter().filter(|(_, in_force)| *in_force).map(|(step, _)| Self::bit(*step));
+        Self(bits.fold(0, |steps, bit| steps | bit))
+    }
+
+    /// True for a step that is in force.
+    pub const fn have(self, step: Step) -> bool {
+        self.0 & Self::bit(step) != 0
+    }
+
+    /// True when a step of this phase is in force.
+    pub fn have_any_of(self, phase: Phase) -> bool {
+        steps(phase).iter().any(|step| self.have(*step))
+    }
+
+    const fn bit(step: Step) -> u8 {
+        1 << step as u8
+    }
+}
+
 /// Whether refusals are carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -113,6 +139,11 @@ impl Record {
         enforced
     }
 
+    /// True when something would have been refused.
+    pub fn has_observed(&self) -> bool {
+        !self.observed.is_empty()
+    }
+
     /// One line on all that would have been refused; `None` when there is nothing to tell.
     pub fn observed(&self) -> Option<String> {
         let entry = |(policy, reason, status): &(Policy, Reason, u16)| {
@@ -127,6 +158,21 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_location_has_the_steps_that_are_in_force_and_their_phases() {
+        let all = |in_force: &[Step]| {
+            let steps = ORDER.iter().flat_map(|(_, steps)| *steps);
+            let all: Vec<_> = steps.map(|step| (*step, in_force.contains(step))).collect();
+            Steps::in_force(&all)
+        };
+        let some = all(&[Step::Acl, Step::ValidateBody]);
+        assert!(some.have(Step::Acl) && some.have(Step::ValidateBody) && !some.have(Step::KeyAuth));
+        assert!(some.have_any_of(Phase::Access) && some.have_any_of(Phase::Precontent));
+        assert!(!some.have_any_of(Phase::Rewrite));
+        assert_eq!(all(&[]), Steps::default());
+        assert!(!Steps::default().have_any_of(Phase::Access));
+    }
 
     fn refusal(policy: Policy, reason: Reason) -> Refusal {
         Refusal::new(policy, reason, 403, "no")
