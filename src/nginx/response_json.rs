@@ -58,9 +58,10 @@ fn next_body(request: NonNull<ngx_http_request_t>, chain: *mut ngx_chain_t) -> n
 }
 
 unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: nginx hands a live request.
-    if let Some(raw) = NonNull::new(request)
-        && unsafe { Request::new(raw) }.conf().plan.response_json.is_none()
+    // SAFETY: nginx hands a live request, and configuration outlives it.
+    let plan = NonNull::new(request).map(|raw| unsafe { (raw, &Request::new(raw).conf().plan) });
+    if let Some((raw, plan)) = plan
+        && plan.response_json.is_none()
     {
         return next_header(raw);
     }
