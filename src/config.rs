@@ -332,7 +332,7 @@ impl LocationDirectives {
         };
         let (path, method) = (self.path.compile(), self.method.compile());
         let validate = self.validate.compile()?.map(Arc::new);
-        let owns_errors = self.pipeline.is_written()
+        let owns_errors = self.pipeline.shapes_errors()
             || key_auth.is_some()
             || acl.is_some()
             || rate_limit.is_some()

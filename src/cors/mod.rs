@@ -9,4 +9,4 @@ mod origin;
 mod policy;
 
 pub use directives::{Cors, CorsDirectives, CorsPlan};
-pub use policy::{ResponseHeaders, decide, headers_for, is_of_cors};
+pub use policy::{ResponseHeaders, decide, headers_for, is_of_cors, preflight_method};

@@ -39,17 +39,28 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Answers a preflight with 204, whatever follows; all else goes on, and preflights too with `continue`.
+/// What a preflight asks; `None` for all other requests.
 ///
 /// A preflight is `OPTIONS` with Origin and Access-Control-Request-Method. Source: Fetch standard, section 3.2.2.
-pub fn decide(plan: &CorsPlan, request: &impl RequestHead) -> Decision {
-    if plan.continues || request.method() != b"OPTIONS" {
-        return Decision::Continue;
+fn preflight<'a>(request: &'a impl RequestHead) -> Option<Asked<'a>> {
+    if request.method() != b"OPTIONS" {
+        return None;
     }
     let asked = Asked::by(request);
-    if asked.origin.is_none() || asked.method.is_none() {
-        return Decision::Continue;
-    }
+    (asked.origin.is_some() && asked.method.is_some()).then_some(asked)
+}
+
+/// The method that a preflight asks for; `None` for all other requests.
+pub fn preflight_method<'a>(request: &'a impl RequestHead) -> Option<&'a [u8]> {
+    preflight(request)?.method
+}
+
+/// Answers a preflight with 204, whatever follows; all else goes on, and preflights too with `continue`.
+pub fn decide(plan: &CorsPlan, request: &impl RequestHead) -> Decision {
+    let asked = match preflight(request) {
+        Some(asked) if !plan.continues => asked,
+        _ => return Decision::Continue,
+    };
     let mut headers = Vec::with_capacity(8);
     if let Some(origin) = allowed_origin(plan, asked.origin) {
         headers.push((ALLOW_ORIGIN, origin.into_owned()));

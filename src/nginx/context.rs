@@ -4,10 +4,11 @@ use super::limit::Limits;
 use super::memory;
 use super::module::ngx_http_apigate_module;
 use super::suspend::Ticket;
+use crate::config::LocationPlan;
 use crate::consumers::{ConsumerSet, Identity};
 use crate::cors::CorsPlan;
 use crate::decision::{Decision, Refusal};
-use crate::pipeline::Record;
+use crate::pipeline::{Record, Refused};
 use crate::validate::{BodyCheck, ValidatePlan};
 use nginx_sys::ngx_http_request_t;
 use std::ptr::NonNull;
@@ -77,10 +78,20 @@ pub(super) struct RequestContext {
     pub(super) record: Record,
     /// The refusal that ended the request, for its error body.
     pub(super) refusal: Option<Refusal>,
+    /// Who refused, for the location of an error page.
+    pub(super) refused: Option<Refused>,
     /// How many headers the response had when a policy answered in the handler's place: it needs no more of ours.
     pub(super) answered: Option<usize>,
     /// The `cors` of the location that was asked for, for error pages that come from elsewhere.
     pub(super) cors: Option<Arc<CorsPlan>>,
+}
+
+impl RequestContext {
+    /// Keeps the refusal that ends the request in a location with this plan.
+    pub(super) fn end_with(&mut self, refusal: Refusal, plan: &LocationPlan) {
+        self.refused = Some(Refused::new(refusal.policy, plan));
+        self.refusal = Some(refusal);
+    }
 }
 
 /// The request's context, if any policy has met it.

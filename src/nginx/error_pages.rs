@@ -114,15 +114,17 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
 /// True where the location's errors have our body, and for a refusal of ours in any location.
 fn has_our_shape(request: Request<'_>) -> bool {
     // SAFETY: live; no other reference to the context is held here.
-    let (context, status) =
-        unsafe { (context::get(request.raw()), (*request.raw().as_ptr()).headers_out.status) };
+    let context = unsafe { context::get(request.raw()) };
     let is_refusal = |context: &mut context::RequestContext| {
-        context.refusal.as_ref().is_some_and(|refusal| usize::from(refusal.status) == status)
+        context.refusal.as_ref().is_some_and(|refusal| request.has_status(refusal.status))
     };
     request.conf().plan.owns_errors || context.is_some_and(is_refusal)
 }
 
-/// True when nginx made the response from a status alone; an upstream's or a `return`'s own body leaves err_status 0.
+/// True when nginx made the response from a status alone: an upstream's or a `return`'s own body leaves err_status 0, and one
+/// that answers for an error page has a type, or an upstream that is not through with it.
+///
+/// *Source*: ngx_http_send_special_response.
 fn is_own_error(request: NonNull<ngx_http_request_t>) -> bool {
     // SAFETY: live.
     unsafe {
@@ -132,7 +134,13 @@ fn is_own_error(request: NonNull<ngx_http_request_t>) -> bool {
             && out.status >= 400
             && out.last_modified_time == -1
             && out.etag.is_null()
-            && (out.content_length_n <= 0 || memory::bytes(out.content_type) == b"text/html")
+            && request.cached() == 0
+            && (request.filter_finalize() != 0
+                || request.upstream.as_ref().is_none_or(|upstream| upstream.cleanup.is_null()))
+            && match memory::bytes(out.content_type) {
+                b"text/html" => out.content_length_n > 0,
+                content_type => content_type.is_empty() && out.content_length_n == 0,
+            }
     }
 }
 

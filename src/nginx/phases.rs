@@ -189,12 +189,17 @@ unsafe fn run(phase: Phase, request: *mut ngx_http_request_t) -> ngx_int_t {
             return INTERNAL_SERVER_ERROR;
         }
         // SAFETY: live; no other reference to the context is held here.
-        let context = unsafe { context::get(raw) };
-        if phase != Phase::Rewrite && context.is_some_and(|context| context.refusal.is_some()) {
-            // On its way to an error page, which is nobody's to refuse again.
-            return DECLINED;
-        }
+        let refused = unsafe { context::get(raw) }.and_then(|context| context.refused.clone());
+        let has_spoken = |step| match &refused {
+            // A page that tells of a refusal costs nothing.
+            Some(_) if step == Step::RateLimit => request.shows_error(),
+            Some(refused) => refused.is_by(step, plan),
+            None => false,
+        };
         for step in steps(phase).iter().filter(|step| plan.steps.have(**step)) {
+            if has_spoken(*step) {
+                continue;
+            }
             match evaluate(*step, request) {
                 Judged::Decided(Decision::Continue) => {}
                 Judged::Decided(Decision::Refuse(refusal)) => {
@@ -253,11 +258,15 @@ unsafe extern "C" fn log_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
 
 /// The status that carries the refusal out; `None` when it is only observed.
 fn settle(request: Request<'_>, refusal: Refusal) -> Option<ngx_int_t> {
+    let mode = request.conf().plan.pipeline.mode;
+    if !request.is_main() {
+        // The context is that of the request that made this one, which is not refused.
+        return (mode == Mode::Enforce).then(|| respond::announce(request, &refusal));
+    }
     // SAFETY: live; no other reference to the context is held here.
     let Some(context) = (unsafe { context::get_or_create(request.raw()) }) else {
         return Some(INTERNAL_SERVER_ERROR);
     };
-    let mode = request.conf().plan.pipeline.mode;
     let enforced = context.record.settle(mode, &refusal);
     enforced.then(|| respond::refuse(request, context, refusal))
 }

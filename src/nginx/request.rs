@@ -9,6 +9,7 @@ use nginx_sys::{
     ngx_http_complex_value_t, ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_request_t,
     ngx_list_part_t, ngx_log_t, ngx_str_t, ngx_table_elt_t,
 };
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr::NonNull;
 
@@ -64,6 +65,11 @@ impl<'a> Request<'a> {
         self.get().err_status != 0 && self.core_conf().named() == 0
     }
 
+    /// True when the response has this status.
+    pub(super) fn has_status(self, status: u16) -> bool {
+        self.get().headers_out.status == usize::from(status)
+    }
+
     /// The URI as received, query included.
     pub(super) fn raw_uri(self) -> &'a [u8] {
         self.bytes(self.get().unparsed_uri)
@@ -74,6 +80,14 @@ impl<'a> Request<'a> {
         // SAFETY: conf.rs makes one for every level, and configuration outlives requests.
         unsafe {
             &*(*self.get().loc_conf.add(ngx_http_apigate_module.ctx_index)).cast::<LocationConf>()
+        }
+    }
+
+    /// What the request's location is called: its `route`, else nginx's name of it.
+    pub(super) fn route(self) -> Cow<'a, str> {
+        match &self.conf().plan.route {
+            Some(route) => route.label().into(),
+            None => String::from_utf8_lossy(self.bytes(self.core_conf().name)),
         }
     }
 

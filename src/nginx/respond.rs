@@ -15,12 +15,22 @@ use nginx_sys::{
 };
 use std::ptr::NonNull;
 
-/// The status that ends the request with this refusal.
+/// The status that ends the request with this refusal, which its context keeps.
 pub(super) fn refuse(
     request: Request<'_>,
     context: &mut RequestContext,
     refusal: Refusal,
 ) -> ngx_int_t {
+    if let Some(earlier) = &context.refusal {
+        take_back(request.raw(), earlier);
+    }
+    let status = announce(request, &refusal);
+    context.end_with(refusal, &request.conf().plan);
+    status
+}
+
+/// The status that ends the request with this refusal, which is in the log and has its headers in the response.
+pub(super) fn announce(request: Request<'_>, refusal: &Refusal) -> ngx_int_t {
     log::write(
         request.log(),
         log::Level::Info,
@@ -35,9 +45,20 @@ pub(super) fn refuse(
         // Short of memory the header is missing; the status still ends the request.
         let _ = add_header(request.raw(), name, value.as_bytes());
     }
-    let status = refusal.status;
-    context.refusal = Some(refusal);
-    ngx_int_t::from(status as i16)
+    ngx_int_t::from(refusal.status as i16)
+}
+
+/// Takes the headers of a refusal out of a response that is not its own.
+pub(super) fn take_back(request: NonNull<ngx_http_request_t>, refusal: &Refusal) {
+    // SAFETY: live; nobody else has its headers now.
+    unsafe {
+        for mut line in header_lines(request) {
+            let key = line.as_ref().key.data.cast_const();
+            if refusal.headers.iter().any(|(name, _)| std::ptr::eq(key, name.as_ptr())) {
+                line.as_mut().hash = 0;
+            }
+        }
+    }
 }
 
 /// The body of an error response, in the location's shape; `None` for an error that nginx itself made.

@@ -58,6 +58,12 @@ fn set_headers(request: Request<'_>) -> Option<()> {
         keep_first(request, count);
         return Some(());
     }
+    if let Some(refusal) = context.as_ref().and_then(|context| context.refusal.as_ref())
+        && !request.has_status(refusal.status)
+    {
+        // An error page has made something else of it.
+        respond::take_back(request.raw(), refusal);
+    }
     let asked_for = context.and_then(|context| context.cors.as_deref());
     match request.conf().plan.cors.as_deref().or(asked_for) {
         Some(plan) => write(request, plan),

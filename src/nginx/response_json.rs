@@ -8,6 +8,7 @@ use super::module::ngx_http_apigate_json_filter_module;
 use super::request::Request;
 use super::{context, error_pages, log, memory, respond};
 use crate::decision::{Policy, Reason, Refusal};
+use crate::pipeline::Mode;
 use crate::response_json::{OnUnreadable, ResponseJsonPlan, edit, is_json};
 use nginx_sys::{
     NGX_ERROR, NGX_HTTP_BAD_GATEWAY, NGX_HTTP_HEAD, NGX_OK, ngx_alloc_chain_link, ngx_buf_t,
@@ -93,12 +94,11 @@ fn is_refusal(request: Request<'_>) -> bool {
         return true;
     }
     // SAFETY: live; no other reference to the context is held here.
-    let (context, status) =
-        unsafe { (context::get(request.raw()), request.raw().as_ref().headers_out.status) };
+    let context = unsafe { context::get(request.raw()) };
     let refusal = context.and_then(|context| context.refusal.as_ref());
     // What an error page answers is not the refusal, whatever its status.
     request.is_the_clients_own()
-        && refusal.is_some_and(|refusal| usize::from(refusal.status) == status)
+        && refusal.is_some_and(|refusal| request.has_status(refusal.status))
 }
 
 /// What a response turns out to be by its header.
@@ -207,6 +207,7 @@ unsafe fn collect(
     mut chain: *mut ngx_chain_t,
 ) -> ngx_int_t {
     let raw = request.raw();
+    let first = chain;
     let mut last = false;
     // SAFETY: links of a live chain, ended by null, each with a buffer.
     while let Some(link) = unsafe { chain.as_ref() } {
@@ -229,7 +230,46 @@ unsafe fn collect(
         chain = link.next;
     }
     set_buffered(raw, !last);
-    if last { finish(request, collection) } else { OK }
+    if last {
+        return finish(request, collection);
+    }
+    // SAFETY: nginx's chain, as it was handed over.
+    if unsafe { is_broken_off(raw, first) } {
+        return break_off(request, collection, first);
+    }
+    OK
+}
+
+/// True for the flush by which nginx ends a response whose upstream has ended in the middle of the body.
+///
+/// *Source*: ngx_http_upstream_finalize_request, which clears `cleanup` before; ngx_http_send_special.
+///
+/// # Safety
+/// `chain` is live.
+unsafe fn is_broken_off(request: NonNull<ngx_http_request_t>, chain: *mut ngx_chain_t) -> bool {
+    // SAFETY: the caller's; a request's upstream lives in its pool.
+    unsafe {
+        let is_flush = chain.as_ref().is_some_and(|link| {
+            link.next.is_null() && (*link.buf).flush() != 0 && size(&*link.buf) == 0
+        });
+        let upstream = request.as_ref().upstream.as_ref();
+        is_flush && upstream.is_some_and(|upstream| upstream.cleanup.is_null())
+    }
+}
+
+/// Ends a response of which nothing more will come.
+fn break_off(
+    request: Request<'_>,
+    collection: &mut Collection,
+    flush: *mut ngx_chain_t,
+) -> ngx_int_t {
+    let raw = request.raw();
+    collection.done = true;
+    set_buffered(raw, false);
+    match give_up(request, &collection.plan, "broken off") {
+        OnUnreadable::Fail => fail(request),
+        OnUnreadable::Pass => send(raw, std::mem::take(&mut collection.body), flush),
+    }
 }
 
 /// Edits the body and sends the response.
@@ -270,7 +310,10 @@ fn fail(request: Request<'_>) -> ngx_int_t {
     unsafe {
         let Some(context) = context::get_or_create(raw) else { return ERROR };
         let (policy, reason) = (Policy::ResponseJson, Reason::Unreadable);
-        context.refusal = Some(Refusal::new(policy, reason, 502, "Bad gateway"));
+        let refusal = Refusal::new(policy, reason, 502, "Bad gateway");
+        // The edit may be what keeps a secret in: `policy_mode observe` has no say.
+        context.record.settle(Mode::Enforce, &refusal);
+        context.end_with(refusal, &Request::new(raw).conf().plan);
         // nginx closes the connection behind an error that takes the place of a response.
         (*raw.as_ptr()).set_keepalive(0);
         ngx_http_filter_finalize_request(

@@ -4,44 +4,50 @@ use super::context::{self, RequestContext};
 use super::guard::{guard, guard_request};
 use super::main_conf::MainConf;
 use super::memory;
+use super::request::Request;
 use super::request_id::RequestIds;
 use crate::consumers::Consumer;
+use crate::pipeline::Record;
 use nginx_sys::{
     NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_add_variable, ngx_http_request_t, ngx_http_variable_t,
     ngx_http_variable_value_t, ngx_int_t, ngx_variable_value_t,
 };
 use std::borrow::Cow;
 
-/// A variable's value of a request, `None` when it has none.
-type Read = for<'a> fn(&'a RequestContext) -> Option<Cow<'a, str>>;
+/// A variable's value of a request, `None` when it has none. The context is there once a policy has met the request.
+type Read = for<'a> fn(Request<'a>, Option<&'a RequestContext>) -> Option<Cow<'a, str>>;
 
 const VARIABLES: &[(&str, Read)] = &[
-    ("policy_decision", |context| Some(context.record.decision().into())),
-    ("policy_name", |context| context.record.policy().map(|policy| policy.as_str().into())),
-    ("consumer", |context| consumer(context)?.username().map(Into::into)),
-    ("consumer_id", |context| Some(consumer(context)?.id().to_string().into())),
-    ("consumer_custom_id", |context| consumer(context)?.custom_id().map(Into::into)),
-    ("consumer_groups", |context| {
-        Some(consumer(context)?.groups_text().into())
+    ("policy_decision", |request, context| match context {
+        Some(context) => Some(context.record.decision().into()),
+        None => request.conf().plan.strips_identity.then(|| Record::default().decision().into()),
+    }),
+    ("policy_name", |_, context| Some(context?.record.policy()?.as_str().into())),
+    ("policy_reason", |_, context| Some(context?.record.reason()?.as_str().into())),
+    ("route", |request, _| Some(request.route())),
+    ("consumer", |_, context| consumer(context?)?.username().map(Into::into)),
+    ("consumer_id", |_, context| Some(consumer(context?)?.id().to_string().into())),
+    ("consumer_custom_id", |_, context| consumer(context?)?.custom_id().map(Into::into)),
+    ("consumer_groups", |_, context| {
+        Some(consumer(context?)?.groups_text().into())
             .filter(|groups: &Cow<'_, str>| !groups.is_empty())
     }),
-    ("credential_id", |context| {
-        let authenticated = context.authenticated.as_ref()?;
+    ("credential_id", |_, context| {
+        let authenticated = context?.authenticated.as_ref()?;
         let credential = authenticated.version.credential(authenticated.identity?.credential()?)?;
         Some(credential.id().to_string().into())
     }),
-    ("lambda_request_id", |context| {
-        Some(String::from_utf8_lossy(context.invocation.as_ref()?.request_id.as_ref()?))
+    ("lambda_request_id", |_, context| {
+        Some(String::from_utf8_lossy(context?.invocation.as_ref()?.request_id.as_ref()?))
     }),
-    ("lambda_error", |context| context.invocation.as_ref()?.error.as_deref().map(Into::into)),
-    ("lambda_version", |context| {
-        Some(String::from_utf8_lossy(context.invocation.as_ref()?.version.as_ref()?))
+    ("lambda_error", |_, context| context?.invocation.as_ref()?.error.as_deref().map(Into::into)),
+    ("lambda_version", |_, context| {
+        Some(String::from_utf8_lossy(context?.invocation.as_ref()?.version.as_ref()?))
     }),
-    ("lambda_log", |context| context.invocation.as_ref()?.log.as_deref().map(Into::into)),
-    ("rate_limit_limit", |context| shown(context, 0)),
-    ("rate_limit_remaining", |context| shown(context, 1)),
-    ("rate_limit_reset", |context| shown(context, 2)),
-    ("policy_reason", |context| context.record.reason().map(|reason| reason.as_str().into())),
+    ("lambda_log", |_, context| context?.invocation.as_ref()?.log.as_deref().map(Into::into)),
+    ("rate_limit_limit", |_, context| shown(context?, 0)),
+    ("rate_limit_remaining", |_, context| shown(context?, 1)),
+    ("rate_limit_reset", |_, context| shown(context?, 2)),
 ];
 
 fn shown(context: &RequestContext, which: usize) -> Option<Cow<'_, str>> {
@@ -84,16 +90,13 @@ unsafe extern "C" fn get(
     value: *mut ngx_http_variable_value_t,
     index: usize,
 ) -> ngx_int_t {
-    guard_request("variables", request, NGX_ERROR as ngx_int_t, |request| {
-        // SAFETY: nginx hands a live request and a value to fill.
-        let (context, value) = unsafe { (context::get(request), &mut *value) };
-        let text = match (context, VARIABLES.get(index)) {
-            (Some(context), Some((_, read))) => read(context),
-            _ => None,
-        };
-        match text {
+    guard_request("variables", request, NGX_ERROR as ngx_int_t, |raw| {
+        // SAFETY: nginx hands a live request and a value to fill; no other reference to the context is held here.
+        let (request, context, value) =
+            unsafe { (Request::new(raw), context::get(raw), &mut *value) };
+        match VARIABLES.get(index).and_then(|(_, read)| read(request, context.map(|it| &*it))) {
             // SAFETY: the request's pool is live.
-            Some(text) => unsafe { fill(request.as_ptr(), value, &text) },
+            Some(text) => unsafe { fill(raw.as_ptr(), value, &text) },
             None => {
                 value.set_not_found(1);
                 NGX_OK as ngx_int_t

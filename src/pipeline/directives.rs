@@ -18,9 +18,9 @@ pub struct PipelinePlan {
 }
 
 impl PipelineDirectives {
-    /// True when a directive of the room is written here or above: the location's errors have our shape.
-    pub fn is_written(&self) -> bool {
-        self.mode.is_some() || self.errors.is_some()
+    /// True when `policy_errors` is written here or above: the location's errors have our shape.
+    pub fn shapes_errors(&self) -> bool {
+        self.errors.is_some()
     }
 
     /// Takes from the outer level what is not written here.

@@ -88,7 +88,7 @@ impl ErrorBody<'_> {
                 });
                 serde_json::to_vec(&Problem {
                     r#type: &kind,
-                    title: standard_message(self.status),
+                    title: status_phrase(self.status),
                     status: self.status,
                     detail: message,
                     request_id,
@@ -101,6 +101,12 @@ impl ErrorBody<'_> {
         body.push(b'\n');
         body
     }
+}
+
+/// A problem's title. Source: RFC 9457 section 4.2.1.
+fn status_phrase(status: u16) -> &'static str {
+    let known = http::StatusCode::from_u16(status).ok();
+    known.and_then(|status| status.canonical_reason()).unwrap_or_else(|| standard_message(status))
 }
 
 /// The message of an error that nginx itself made.
@@ -154,7 +160,7 @@ mod tests {
         assert_eq!(
             text(body, ErrorFormat::Problem),
             concat!(
-                r#"{"type":"about:blank","title":"Request body is too large","status":413,"#,
+                r#"{"type":"about:blank","title":"Payload Too Large","status":413,"#,
                 r#""detail":"Request body is too large","request_id":"r1"}"#,
                 "\n"
             )

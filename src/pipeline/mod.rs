@@ -5,9 +5,11 @@
 
 mod directives;
 mod error_body;
+mod refused;
 
 pub use directives::{PipelineDirectives, PipelinePlan, PolicyErrors, PolicyMode};
 pub use error_body::{ErrorBody, ErrorFormat, standard_message};
+pub use refused::Refused;
 
 use crate::decision::{Policy, Reason, Refusal};
 

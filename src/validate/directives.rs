@@ -16,7 +16,7 @@ use crate::directive::{Context, Directive, DirectiveError, Takes, Words, parse_i
 #[derive(Clone, Debug, Default)]
 pub struct ValidateDirectives {
     body: Option<Option<Arc<BodyRule>>>,
-    parameters: Option<Vec<Parameter>>,
+    parameters: Option<Arc<Vec<Parameter>>>,
     parameters_off: bool,
     openapi: Option<Option<Arc<Api>>>,
     detailed: Option<bool>,
@@ -145,7 +145,7 @@ impl Directive for ValidateParam {
         if list.iter().any(|other| other.is_same_as(&parameter)) {
             return Err(words.duplicate());
         }
-        list.push(parameter);
+        Arc::make_mut(list).push(parameter);
         Ok(())
     }
 }

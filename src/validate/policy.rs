@@ -18,7 +18,7 @@ use crate::request::RequestHead;
 /// What a location checks.
 #[derive(Clone, Debug)]
 pub struct ValidatePlan {
-    pub(super) parameters: Vec<Parameter>,
+    pub(super) parameters: Arc<Vec<Parameter>>,
     pub(super) body: Option<Arc<BodyRule>>,
     pub(super) openapi: Option<Arc<Api>>,
     pub(super) detailed: bool,
@@ -31,6 +31,21 @@ impl ValidatePlan {
     pub fn path_parameter_names(&self) -> impl Iterator<Item = &str> {
         let in_path = |parameter: &&Parameter| parameter.place == Place::Path;
         self.parameters.iter().filter(in_path).map(|parameter| parameter.name.as_str())
+    }
+
+    /// True when both have what they check from the same directives.
+    pub fn has_the_rules_of(&self, other: &Self) -> bool {
+        let is_same_body = match (&self.body, &other.body) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let is_same_document = match (&self.openapi, &other.openapi) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let have_none = self.parameters.is_empty() && other.parameters.is_empty();
+        let are_same_parameters = have_none || Arc::ptr_eq(&self.parameters, &other.parameters);
+        is_same_body && is_same_document && are_same_parameters
     }
 }
 

@@ -111,7 +111,7 @@ mine
 --- raw_request json: "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"
 --- error_code: 400
 --- response_headers: Content-Type: application/problem+json
---- response_json: /title = "Bad request"
+--- response_json: /title = "Bad Request"
 
 === redirects are no errors
 --- config
@@ -152,3 +152,147 @@ mine
 ["WWW-Authenticate: Key\nAccess-Control-Allow-Origin: https://a.example\nVary: Origin", "Content-Type: application/problem+json\nAccess-Control-Allow-Origin: https://a.example", "Access-Control-Allow-Origin: https://a.example\nContent-Type: application/json; charset=utf-8", "Access-Control-Allow-Origin: https://a.example", "Access-Control-Allow-Origin: https://a.example\n!WWW-Authenticate"]
 --- response_body_like
 ["\"message\":\"No API key found in request\"", "\"type\":\"urn:apigate:key_auth:no_key\",\"title\":\"Unauthorized\",\"status\":401", "^$", "^page\n$", "^$"]
+
+=== what refuses a request leads nobody into a location that would refuse it as well
+--- http_config
+    consumers c { consumer bob key=SECRET groups=a; }
+    consumers d { consumer eve key=OTHER groups=b; }
+    rate_limit_zone z:64k;
+--- config
+    error_page 400 401 403 405 429 = @kept;
+    location /method { key_auth c; method GET { } method_not_allowed; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /path { key_auth c; path_ambiguous refuse; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /limit { rate_limit 1r/y zone=z by=service; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /parameter { validate_param query x required; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /key { key_auth d; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /same { key_auth c; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /group { key_auth d anonymous=eve; acl deny=b; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location @kept { key_auth c; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["DELETE /method", "GET /path/%2F", "GET /limit", "GET /limit", "GET /parameter", "GET /key", "GET /same", "GET /group", "GET /parameter", "GET /limit"]
+--- more_headers
+[null, null, "X-Api-Key: SECRET", null, null, null, "X-Api-Key: WRONG", null, "X-Api-Key: SECRET", "X-Api-Key: SECRET"]
+--- error_code: [401, 401, 200, 401, 401, 401, 401, 401, 200, 200]
+--- response_json
+["/message = \"No API key found in request\"", null, null, null, null, null, "/message = \"No API key found in request\"", null, "/header/x-consumer-username = \"bob\"", "/header/x-consumer-username = \"bob\""]
+--- response_headers
+["WWW-Authenticate: Key", "WWW-Authenticate: Key", null, "WWW-Authenticate: Key", null, "WWW-Authenticate: Key", "WWW-Authenticate: Key", null, null, null]
+
+=== a location of an error page has its own limits and rules
+--- http_config
+    consumers c { consumer bob key=SECRET; }
+    rate_limit_zone z:64k;
+--- config
+    location /a { key_auth c; error_page 401 = @guests; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location @guests { rate_limit 1r/y zone=z by=service; validate_param header x-guest required; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["GET /a", "GET /a", "GET /a"]
+--- more_headers
+["X-Guest: 1", "X-Guest: 1", "X-Api-Key: SECRET"]
+--- error_code: [200, 429, 200]
+
+=== an error page below the level of all policies tells of each refusal and costs nothing
+--- user_files
+>>> page.html
+sorry
+--- http_config
+    consumers c { consumer bob key=SECRET groups=a; consumer eve key=OTHER; }
+    rate_limit_zone z:64k;
+--- server_config
+    key_auth c;
+    acl allow=a;
+    rate_limit 1r/y zone=z by=service;
+    validate_param query x required;
+    error_page 400 401 403 429 /page.html;
+--- config
+    location / { proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location = /page.html { root html; }
+--- request
+["GET /?x=1", "GET /?x=1", "GET /?x=1", "GET /?x=1", "GET /", "GET /page.html?x=1"]
+--- more_headers
+["X-Api-Key: WRONG", "X-Api-Key: OTHER", "X-Api-Key: SECRET", "X-Api-Key: SECRET", "X-Api-Key: SECRET", null]
+--- error_code: [401, 403, 200, 429, 429, 401]
+--- response_body_like
+["^sorry$", "^sorry$", "x-consumer-username", "^sorry$", "^sorry$", "^sorry$"]
+
+=== what refuses a subrequest does not refuse the request that made it, nor open its way
+--- http_config
+    consumers c { consumer bob key=SECRET; }
+    log_format seen "$uri $policy_decision";
+--- config
+    access_log logs/access.log seen;
+    location /a { auth_request /ask; key_auth c; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /m { mirror /refused; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location = /ask { method_not_allowed; method POST { return 204; } error_page 405 =200 @ok; }
+    location = /refused { method_not_allowed; method POST { return 204; } }
+    location @ok { return 204; }
+--- request
+["GET /a", "GET /a", "GET /m"]
+--- more_headers
+[null, "X-Api-Key: SECRET", null]
+--- error_code: [401, 200, 200]
+--- access_log: /a allow
+--- no_access_log: /m deny
+
+=== what an error page answers stays as it is, for GET and for HEAD
+--- server_config
+    policy_errors json;
+--- config
+    location /html { error_page 404 /fb; return 404; }
+    location /empty { error_page 404 /none; return 404; }
+    location /loose { error_page 404 /unbuffered; return 404; }
+    location = /fb { proxy_pass "http://127.0.0.1:$UPSTREAM_PORT/reply?status=200&header=Content-Type:text/html&body=<html>"; }
+    location = /none { return 200 ""; }
+    location = /unbuffered {
+        proxy_buffering off;
+        proxy_pass "http://127.0.0.1:$UPSTREAM_PORT/reply?status=200&header=Content-Type:text/html&body=<html>%0d%0a<head><title>";
+    }
+--- request
+["GET /html", "HEAD /html", "GET /empty", "GET /loose"]
+--- error_code: 404
+--- response_headers
+["Content-Type: text/html\nContent-Length: 6", "Content-Type: text/html\nContent-Length: 6", "Content-Length: 0", "Content-Type: text/html"]
+--- response_body
+["<html>", "", "", "<html>\r\n<head><title>"]
+
+=== headers of a refusal do not stay on what an error page makes of it
+--- http_config
+    rate_limit_zone z:64k;
+--- config
+    location /t { rate_limit 1r/y zone=z by=service; error_page 429 =200 @other; empty_gif; }
+    location /s { rate_limit 1r/y zone=z by=service; error_page 429 @kept; empty_gif; }
+    location @other { return 200 "other\n"; }
+    location @kept { return 429 "kept\n"; }
+--- request
+["GET /t", "GET /t", "GET /s", "GET /s"]
+--- error_code: [200, 200, 200, 429]
+--- response_headers_like
+[null, null, null, "Retry-After: \\d+"]
+--- response_headers
+[null, "!Retry-After", null, null]
+
+=== policy_mode alone leaves errors as they are
+--- config
+    location / { policy_mode observe; return 404; }
+--- request: GET /
+--- error_code: 404
+--- response_body_like: <html>
+
+=== a request that passes was allowed, and its route has a name
+--- http_config
+    log_format seen "$uri $policy_decision $route";
+--- config
+    access_log logs/access.log seen;
+    location /path { path_ambiguous refuse; return 200; }
+    location /method { method GET { return 200; } method_not_allowed; }
+    location /plain { return 200; }
+    location /v1/ { route "/v1/users/{id}"; return 200; }
+    location /v2/ { route "/v2/users/{id}" name=users; return 200; }
+--- request
+["GET /path", "GET /method", "GET /plain", "GET /v1/users/1", "GET /v2/users/1"]
+--- access_log
+/path allow /path
+/method allow /method
+/plain - /plain
+/v1/users/1 allow /v1/users/{id}
+/v2/users/1 allow users

@@ -374,7 +374,7 @@ PUT /functions/lambda-shadow {"function_error": "Unhandled", "payload": {"errorT
 --- error_code: [200, 404]
 --- response_body_like: ["mirrored", "none"]
 --- access_log
-/mirrored -|-|-.
+/mirrored -|allow|-.
 qr/^\/guarded -\|allow\|[-0-9a-f]{36}\.$/
 
 === a block of servers is retried like our own connections

@@ -530,3 +530,50 @@ qr/\[emerg\] .*"method_not_allowed" requires "method" in the same location in .*
 --- must_die
 --- error_log
 qr/\[emerg\] .*"method_not_allowed" requires "method" in the same location in .*nginx.conf:\d+/
+
+=== a body that is too large for a block is refused as the block refuses
+--- config
+    location /blk {
+        client_max_body_size 5;
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+        method POST {
+            policy_errors json;
+            add_header X-B b always;
+            cors origins=https://a.example;
+        }
+        method PUT { error_page 413 =200 @blk; }
+    }
+    location @blk { return 200 "block's\n"; }
+--- request
+["POST /blk\n01234567890", "PUT /blk\n01234567890", "PATCH /blk\n01234567890", "PATCH /blk\n01234"]
+--- more_headers: Origin: https://a.example
+--- error_code: [413, 200, 413, 200]
+--- response_headers
+["X-B: b\nAccess-Control-Allow-Origin: https://a.example\nContent-Type: application/json; charset=utf-8", "!X-B", "!X-B", null]
+--- response_body_like
+["Request body is too large", "block's", "<html>", "01234"]
+
+=== a block has keepalive of its own
+--- config
+    location /a { keepalive_timeout 0; return 200; method GET { keepalive_timeout 60s; return 200; } }
+    location /b { return 200; method GET { keepalive_timeout 0; return 200; } }
+--- request
+["GET /a", "POST /a", "GET /b", "POST /b"]
+--- more_headers: Connection: keep-alive
+--- response_headers
+["Connection: keep-alive", "Connection: close", "Connection: close", "Connection: keep-alive"]
+
+=== a preflight is for the block of the method that it asks for
+--- config
+    location /p {
+        return 200;
+        method PUT { cors origins=https://a.example; return 200; }
+        method DELETE { return 200; }
+    }
+--- request
+["OPTIONS /p", "OPTIONS /p", "OPTIONS /p", "PUT /p"]
+--- more_headers
+["Origin: https://a.example\nAccess-Control-Request-Method: PUT", "Origin: https://a.example\nAccess-Control-Request-Method: DELETE", "Origin: https://a.example", "Origin: https://a.example"]
+--- error_code: [204, 200, 200, 200]
+--- response_headers
+["Access-Control-Allow-Origin: https://a.example", "!Access-Control-Allow-Origin", "!Access-Control-Allow-Origin", "Access-Control-Allow-Origin: https://a.example"]

@@ -157,7 +157,7 @@ Vary: Origin
 --- response_json
 /type = "urn:apigate:response_json:unreadable"
 /status = 502
-/title = "Bad gateway"
+/title = "Bad Gateway"
 
 === a body over the bound does not reach the client, its length known or not
 --- config
@@ -357,3 +357,28 @@ AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
 --- error_code: [200, 502]
 --- response_json
 ["/requestContext absent\n/httpMethod = \"GET\"", "/message = \"Function failed\""]
+
+=== a response that breaks off is refused at once, or passes as far as it came
+--- server_config
+    response_json remove=secret;
+    default_type application/json;
+--- config
+    location / { proxy_http_version 1.1; proxy_pass http://127.0.0.1:$UPSTREAM_PORT/; }
+    location /pass/ { response_json remove=secret unreadable=pass; proxy_pass http://127.0.0.1:$UPSTREAM_PORT/; }
+--- request
+["GET /reply?status=200&header=Content-Type:application/json&body={\"secret\":1}&broken=1", "GET /reply?status=200&header=Content-Type:application/json&body={\"secret\":1}&broken=1&chunked=1"]
+--- timeout: 2
+--- error_code: 502
+--- response_body_unlike: secret
+--- error_log
+qr/response_json: body refused, reason="broken off"/
+
+=== an edit that fails is no policy's to observe, and shows
+--- http_config
+    log_format seen "$policy_decision $policy_name $policy_reason";
+--- config
+    access_log logs/access.log seen;
+    location / { policy_mode observe; response_json remove=a; default_type application/json; return 200 'x'; }
+--- request: GET /
+--- error_code: 502
+--- access_log: deny response_json unreadable

@@ -40,7 +40,7 @@ pub(in crate::nginx) unsafe fn finish(cf: *mut ngx_conf_t) -> ngx_int_t {
                 if let Some(index) = try_files {
                     share_try_files(location, index);
                 }
-                if raise_body_limit(cf, location).is_none() {
+                if lift_body_limit(cf, location).is_none() {
                     return ERROR;
                 }
             }
@@ -87,26 +87,22 @@ unsafe fn share_try_files(location: Level, index: usize) {
     }
 }
 
-/// Raises the location's limit, which nginx tests before it knows of blocks, to the largest of all; methods without a block
-/// get a copy of the location with the true one. `None` when memory is short.
+/// Lifts the location's limit, which nginx tests before it knows of blocks: a block's refusal is then the block's own, with its
+/// headers and its error page. Methods without a block get a copy of the location with the true limit. `None` when memory is
+/// short.
 ///
 /// # Safety
 /// `location` is a merged level with blocks.
-unsafe fn raise_body_limit(cf: *mut ngx_conf_t, location: Level) -> Option<()> {
+unsafe fn lift_body_limit(cf: *mut ngx_conf_t, location: Level) -> Option<()> {
     // SAFETY: the caller's; the copy has the size of a level, and is made before the original is changed.
     unsafe {
-        let own = core(location).client_max_body_size;
-        let blocks = &ours(location).blocks.levels;
-        let limits = blocks.iter().map(|block| core(*block).client_max_body_size).chain([own]);
-        // 0 is no limit
-        let largest = limits.reduce(|a, b| if a == 0 || b == 0 { 0 } else { a.max(b) })?;
-        if largest != own {
+        if core(location).client_max_body_size != 0 {
             let others = copy(cf, location, ngx_http_max_module)?;
             let conf: *mut ngx_http_core_loc_conf_t = copy(cf, core(location), 1)?;
             (*conf).loc_conf = others;
             *others.add(ngx_http_core_module.ctx_index) = conf.cast();
             ours(location).blocks.others = Some(others);
-            core(location).client_max_body_size = largest;
+            core(location).client_max_body_size = 0;
         }
     }
     Some(())

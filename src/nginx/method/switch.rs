@@ -1,12 +1,14 @@
 //! Requests: handing one over to the block of its method.
 
-use super::core;
+use super::{Level, core, ours};
+use crate::cors;
 use crate::nginx::log;
 use crate::nginx::request::Request;
 use crate::request::RequestHead;
 use nginx_sys::{
-    NGX_DECLINED, NGX_HTTP_NOT_FOUND, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-    ngx_http_discard_request_body, ngx_http_request_t, ngx_http_update_location_config, ngx_int_t,
+    NGX_DECLINED, NGX_HTTP_CONNECTION_KEEP_ALIVE, NGX_HTTP_NOT_FOUND,
+    NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, NGX_HTTP_VERSION_10, ngx_http_discard_request_body,
+    ngx_http_request_t, ngx_http_update_location_config, ngx_int_t,
 };
 
 const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
@@ -20,7 +22,15 @@ const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
 pub(in crate::nginx) unsafe fn switch(request: Request<'_>) -> ngx_int_t {
     let conf = request.conf();
     let Some(plan) = &conf.plan.method else { return DECLINED };
-    let level = match plan.block(request.method()) {
+    let block = plan.block(request.method()).or_else(|| {
+        // Whether another origin may send a method is for the block of that method to say, where the location says nothing.
+        let asked = cors::preflight_method(&request).filter(|_| conf.plan.cors.is_none())?;
+        let block = plan.block(asked)?;
+        // SAFETY: a level that outlives requests.
+        let says = |level: &Level| unsafe { ours(*level) }.plan.cors.is_some();
+        conf.blocks.levels.get(block).is_some_and(says).then_some(block)
+    });
+    let level = match block {
         Some(block) => conf.blocks.levels.get(block).copied(),
         None => conf.blocks.others,
     };
@@ -33,7 +43,10 @@ pub(in crate::nginx) unsafe fn switch(request: Request<'_>) -> ngx_int_t {
         if raw.internal() == 0 && core(level).internal != 0 {
             return NGX_HTTP_NOT_FOUND as ngx_int_t;
         }
-        // ngx_http_update_location_config sets these and never clears them
+        // ngx_http_update_location_config takes these one way only
+        if raw.internal() == 0 {
+            restore_keepalive(raw);
+        }
         raw.set_request_body_in_file_only(0);
         raw.set_request_body_in_persistent_file(0);
         raw.set_request_body_in_clean_file(0);
@@ -44,6 +57,15 @@ pub(in crate::nginx) unsafe fn switch(request: Request<'_>) -> ngx_int_t {
         }
     }
     DECLINED
+}
+
+/// What the client asked for, before the location's limits. *Source*: ngx_http_handler.
+fn restore_keepalive(raw: &mut ngx_http_request_t) {
+    let keepalive = match raw.headers_in.connection_type() {
+        0 => raw.http_version > NGX_HTTP_VERSION_10 as usize,
+        asked => asked == NGX_HTTP_CONNECTION_KEEP_ALIVE,
+    };
+    raw.set_keepalive(u32::from(keepalive));
 }
 
 fn is_too_large(raw: &ngx_http_request_t, limit: i64) -> bool {

@@ -74,7 +74,7 @@ fn remember(request: Request<'_>, refusal: Refusal) {
     if let Some(context) = own_context(request) {
         // What a function's failure came to is no policy's to observe: there is nothing to go on with.
         context.record.settle(Mode::Enforce, &refusal);
-        context.refusal = Some(refusal);
+        context.end_with(refusal, &request.conf().plan);
     }
 }
 

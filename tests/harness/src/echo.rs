@@ -6,7 +6,8 @@
 //! `connection` the number of the connection it came on, counted from 1. Two paths differ:
 //!
 //! - `/reply?status=N&header=NAME:VALUE&body=TEXT&chunked=1` answers as told; `header` may be
-//!   repeated, values are percent-decoded, `+` is itself;
+//!   repeated, values are percent-decoded, `+` is itself; with `broken=1` the connection is closed
+//!   before the last byte;
 //! - `/close` closes the connection without an answer.
 
 use std::collections::BTreeMap;
@@ -67,23 +68,28 @@ fn serve(stream: TcpStream, connection: u64) -> Outcome {
         let mut words = first.splitn(3, ' ').map(str::to_owned);
         let mut word = || words.next().unwrap_or_default();
         let message = Message { method: word(), uri: word(), version: word(), headers, body };
-        let Some(answer) = answer(&message, connection) else { return Ok(()) };
+        let Some((answer, is_broken)) = answer(&message, connection) else { return Ok(()) };
         writer.write_all(&answer)?;
-        if message.version == "HTTP/1.0" {
+        if is_broken || message.version == "HTTP/1.0" {
             return Ok(());
         }
     }
     Ok(())
 }
 
-fn answer(message: &Message, connection: u64) -> Option<Vec<u8>> {
+/// The answer, and whether it breaks off; `None` when there is to be none.
+fn answer(message: &Message, connection: u64) -> Option<(Vec<u8>, bool)> {
     let (path, query) = message.uri.split_once('?').unwrap_or((&message.uri, ""));
     let reply = match path {
         "/close" => return None,
         "/reply" => Reply::told_by(query),
         _ => Reply { body: echo(message, connection).into_bytes(), ..Reply::default() },
     };
-    Some(reply.to_bytes(message.method == "HEAD"))
+    let mut bytes = reply.to_bytes(message.method == "HEAD");
+    if reply.is_broken {
+        bytes.pop();
+    }
+    Some((bytes, reply.is_broken))
 }
 
 fn echo(message: &Message, connection: u64) -> String {
@@ -111,12 +117,19 @@ struct Reply {
     headers: Vec<String>,
     body: Vec<u8>,
     chunked: bool,
+    is_broken: bool,
 }
 
 impl Default for Reply {
     fn default() -> Self {
         let headers = vec!["Content-Type: application/json".to_owned()];
-        Self { status: "200".to_owned(), headers, body: Vec::new(), chunked: false }
+        Self {
+            status: "200".to_owned(),
+            headers,
+            body: Vec::new(),
+            chunked: false,
+            is_broken: false,
+        }
     }
 }
 
@@ -131,6 +144,7 @@ impl Reply {
                 "header" => reply.headers.push(text()),
                 "body" => reply.body = value,
                 "chunked" => reply.chunked = true,
+                "broken" => reply.is_broken = true,
                 _ => {}
             }
         }
