@@ -23,6 +23,7 @@ pub mod json;
 pub mod key_auth;
 pub mod lambda;
 pub mod method;
+pub mod observe;
 pub mod path;
 pub mod pipeline;
 pub mod rate_limit;

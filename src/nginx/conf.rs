@@ -4,6 +4,7 @@ use super::guard::guard;
 use super::limit::LimitLocation;
 use super::main_conf::MainConf;
 use super::method::Blocks;
+use super::metrics::{Metrics, RouteSeries};
 use super::upstream::LambdaLocation;
 use super::{log, mask, memory, scope};
 use crate::config::{LocationDirectives, LocationPlan};
@@ -14,7 +15,7 @@ use nginx_sys::{
     ngx_http_handler_pt,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_void};
 
 /// What a server holds.
@@ -44,6 +45,8 @@ pub(super) struct LocationConf {
     scope: String,
     /// How many nameless levels have been merged with this one.
     nameless: Cell<usize>,
+    /// What requests are counted in.
+    pub(super) series: RefCell<RouteSeries>,
     /// The location's `method` blocks.
     pub(super) blocks: Blocks,
     /// Our content handler, where a directive of this level set it or a nameless block inherits it.
@@ -140,6 +143,14 @@ impl LocationConf {
         if let Some((plan, aws)) = &self.plan.lambda {
             // SAFETY: the caller's.
             self.lambda = Some(Box::new(unsafe { LambdaLocation::build(cf, main, plan, aws) }?));
+        }
+        if let Some(plan) = &self.plan.metrics {
+            if main.metrics.is_none() {
+                // SAFETY: the caller's; nginx makes zones after it has read the configuration.
+                main.metrics = unsafe { Metrics::declare(cf) };
+            }
+            let metrics = main.metrics.as_mut();
+            metrics.ok_or_else(|| DirectiveError::new("out of memory"))?.include(plan);
         }
         Ok(())
     }

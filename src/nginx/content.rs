@@ -2,7 +2,7 @@
 
 use super::guard::guard_request;
 use super::request::Request;
-use super::upstream;
+use super::{metrics, upstream};
 use nginx_sys::{NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_http_request_t, ngx_int_t};
 
 /// Set by commands.rs for directives that handle; the location's plan tells which it is.
@@ -11,9 +11,11 @@ pub(super) unsafe extern "C" fn handler(request: *mut ngx_http_request_t) -> ngx
     guard_request("content handler", request, FAILED, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
-        match &request.conf().lambda {
-            Some(location) => upstream::handle(request, location),
-            None => FAILED,
+        let conf = request.conf();
+        match (&conf.lambda, &conf.plan.metrics) {
+            (Some(location), _) => upstream::handle(request, location),
+            (None, Some(_)) => metrics::handle(request),
+            (None, None) => FAILED,
         }
     })
 }

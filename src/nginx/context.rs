@@ -11,6 +11,7 @@ use crate::decision::{Decision, Refusal};
 use crate::pipeline::{Record, Refused};
 use crate::validate::{BodyCheck, ValidatePlan};
 use nginx_sys::ngx_http_request_t;
+use std::borrow::Cow;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -87,6 +88,16 @@ pub(super) struct RequestContext {
 }
 
 impl RequestContext {
+    /// Whom the request comes from: the username, else what else the consumer is called.
+    pub(super) fn consumer_name(&self) -> Option<Cow<'_, str>> {
+        let authenticated = self.authenticated.as_ref()?;
+        let consumer = authenticated.version.consumer(authenticated.identity?.consumer())?;
+        match consumer.username() {
+            Some(name) => Some(name.into()),
+            None => consumer.custom_id().map(Into::into),
+        }
+    }
+
     /// Keeps the refusal that ends the request in a location with this plan.
     pub(super) fn end_with(&mut self, refusal: Refusal, plan: &LocationPlan) {
         self.refused = Some(Refused::new(refusal.policy, plan));

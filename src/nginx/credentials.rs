@@ -6,7 +6,7 @@ use super::{log, worker};
 use crate::aws::Credentials;
 use crate::aws::fetcher::{Event, Fetcher, Surroundings};
 use crate::aws::region::Region;
-use crate::aws::slot::{Slot, find_or_claim, table_words};
+use crate::aws::slot::{Slot, SlotStatus, find_or_claim, table_words};
 use crate::aws::source::CredentialSource;
 use nginx_sys::{ngx_conf_t, ngx_exiting, ngx_pid, ngx_quit, ngx_random, ngx_terminate};
 use std::cell::{OnceCell, RefCell};
@@ -86,6 +86,14 @@ impl CredentialCell {
             };
         }
         Some(())
+    }
+
+    /// When the credentials end, in seconds since 1970 (`None` for those that do not, or are not there yet), and how fetches
+    /// went.
+    pub(super) fn status(&self) -> Option<(Option<u64>, SlotStatus)> {
+        let slot = self.slot()?;
+        let expires_s = slot.read().and_then(|it| it.credentials.expires_at_unix_s);
+        Some((expires_s, slot.status()))
     }
 
     /// Asks for others in place of a refused generation.

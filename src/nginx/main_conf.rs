@@ -8,6 +8,7 @@ use super::conf::{LocationConf, create};
 use super::credentials::{self, CredentialCell};
 use super::guard::guard;
 use super::limit::{self, LimitZone};
+use super::metrics::Metrics;
 use super::request_id::RequestIds;
 use super::sets::{self, ConsumerSetCell};
 use super::shared::Zone;
@@ -20,6 +21,7 @@ use crate::config::{MainDirectives, MainPlan, SetPlan};
 use crate::directive::DirectiveError;
 use crate::key_auth::ArgumentName;
 use crate::lambda::LambdaPlan;
+use crate::observe::{Labels, Page};
 use nginx_sys::{
     ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_module, ngx_pool_t, ngx_ssl_t,
 };
@@ -62,6 +64,8 @@ pub(super) struct MainConf {
     instance_region: Option<Option<Region>>,
     tls_contexts: Vec<(Option<PathBuf>, *mut ngx_ssl_t)>,
     credentials: Vec<(Arc<CredentialSource>, Rc<CredentialCell>)>,
+    /// Counts requests, where a location serves metrics.
+    pub(super) metrics: Option<Metrics>,
     /// Makes `$request_id`.
     pub(super) request_ids: RequestIds,
     credentials_zone: Option<Zone>,
@@ -245,6 +249,43 @@ impl MainConf {
         limit::stop(&self.limit_zones);
     }
 
+    /// Writes what is not counted request by request but has a place of its own.
+    pub(super) fn write_metrics(&self, page: &mut Page) {
+        let sources: Vec<_> =
+            self.credentials.iter().filter_map(|(_, cell)| cell.status()).collect();
+        page.metric(
+            "apigate_credentials_expiry_timestamp_seconds",
+            "gauge",
+            "When the first of the credentials of AWS in force end, in seconds since 1970",
+            sources
+                .iter()
+                .filter_map(|(end_s, _)| *end_s)
+                .min()
+                .map(|end| (Labels::default(), end)),
+        );
+        let fetched: u64 = sources.iter().map(|(_, status)| status.fetches_good).sum();
+        let failed: u64 = sources.iter().map(|(_, status)| status.fetches_bad).sum();
+        let results = [("success", fetched), ("failure", failed)];
+        page.metric(
+            "apigate_credentials_refreshes_total",
+            "counter",
+            "Fetches of credentials by result",
+            results
+                .into_iter()
+                .filter(|_| !sources.is_empty())
+                .map(|(result, number)| (Labels::default().with("result", result), number)),
+        );
+        limit::write_metrics(&self.limit_zones, page);
+        page.metric(
+            "apigate_consumers",
+            "gauge",
+            "Consumers in force by set",
+            self.plan.sets.iter().zip(&self.sets).map(|(set, cell)| {
+                (Labels::default().with("set", set.plan.name()), cell.current().len())
+            }),
+        );
+    }
+
     /// The files that workers watch.
     pub(super) fn watched_files(&self) -> impl Iterator<Item = &Path> {
         let files = self.plan.sets.iter().flat_map(|set| set.plan.files());
@@ -253,6 +294,9 @@ impl MainConf {
 
     /// Starts what a worker does beside requests.
     pub(super) fn start(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.attach();
+        }
         limit::start(&self.limit_zones);
         for (cell, plan) in self.sets.iter().zip(&self.plan.sets) {
             cell.start(plan, self.sets_zone);

@@ -23,6 +23,7 @@ mod main_conf;
 mod mask;
 mod memory;
 mod method;
+mod metrics;
 mod module;
 mod phases;
 mod readable;

@@ -5,7 +5,7 @@ use super::guard::{guard, guard_request};
 use super::request::Request;
 use super::respond;
 use super::validation;
-use super::{context, limit, log, mask, method as blocks};
+use super::{context, limit, log, mask, method as blocks, metrics};
 use crate::config::LocationPlan;
 use crate::decision::{Decision, Refusal};
 use crate::pipeline::{Mode, Phase, Step, steps};
@@ -237,11 +237,14 @@ pub(super) fn observe(request: Request<'_>, refusal: &Refusal) {
     }
 }
 
-/// Tells in one line of all that would have been refused.
+/// Tells in one line of all that would have been refused, and counts the request.
 unsafe extern "C" fn log_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx hands a live request; no other reference to its context is held here.
-    let context = NonNull::new(request).and_then(|raw| unsafe { context::get(raw) });
-    if context.is_none_or(|context| !context.record.has_observed()) {
+    let is_asked = NonNull::new(request).is_some_and(|raw| unsafe {
+        Request::new(raw).main_conf().metrics.is_some()
+            || context::get(raw).is_some_and(|context| context.record.has_observed())
+    });
+    if !is_asked {
         return OK;
     }
     guard_request("log phase", request, OK, |raw| {
@@ -252,6 +255,7 @@ unsafe extern "C" fn log_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
             let level = log::Level::Notice;
             log::write_without_action(request.log(), level, format_args!("{text}"));
         }
+        metrics::log_phase(request);
         OK
     })
 }

@@ -70,6 +70,23 @@ impl<'a> Request<'a> {
         self.get().headers_out.status == usize::from(status)
     }
 
+    /// The status as the access log has it; 0 when there was none. *Source*: ngx_http_log_status.
+    pub(super) fn final_status(self) -> u16 {
+        let request = self.get();
+        let status = match (request.err_status, request.headers_out.status) {
+            (0, 0) if request.http_version == 9 => 9,
+            (0, status) => status,
+            (status, _) => status,
+        };
+        u16::try_from(status).unwrap_or(0)
+    }
+
+    /// When the request began, in milliseconds since 1970.
+    pub(super) fn started_ms(self) -> u64 {
+        let (seconds, milliseconds) = (self.get().start_sec, self.get().start_msec);
+        u64::try_from(seconds).unwrap_or(0) * 1_000 + milliseconds as u64
+    }
+
     /// The URI as received, query included.
     pub(super) fn raw_uri(self) -> &'a [u8] {
         self.bytes(self.get().unparsed_uri)

@@ -9,9 +9,10 @@ use super::{log, memory};
 use crate::decision::{Refusal, Reply};
 use crate::pipeline::ErrorBody;
 use nginx_sys::{
-    NGX_DONE, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_http_discard_request_body,
-    ngx_http_finalize_request, ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_list_push,
-    ngx_table_elt_t,
+    NGX_DONE, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_OK, NGX_OK, ngx_http_complex_value_t,
+    ngx_http_discard_request_body, ngx_http_finalize_request, ngx_http_request_t,
+    ngx_http_send_header, ngx_http_send_response, ngx_int_t, ngx_list_push, ngx_table_elt_t,
+    ngx_uint_t,
 };
 use std::ptr::NonNull;
 
@@ -97,6 +98,25 @@ pub(super) fn answer(request: Request<'_>, reply: &Reply) -> ngx_int_t {
         ngx_http_finalize_request(request, ngx_http_send_header(request));
     }
     NGX_DONE as ngx_int_t
+}
+
+/// Answers with a body that is there as a whole; the content handler's status.
+pub(super) fn content(request: Request<'_>, content_type: &'static str, body: &[u8]) -> ngx_int_t {
+    let raw = request.raw().as_ptr();
+    // SAFETY: live; the body is copied into the request's pool, whose memory the value points to.
+    unsafe {
+        let discarded = ngx_http_discard_request_body(raw);
+        if discarded != NGX_OK as ngx_int_t {
+            return discarded;
+        }
+        let Some(text) = memory::copy((*raw).pool, body) else {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+        };
+        let mut content_type = memory::static_str(content_type);
+        let mut value: ngx_http_complex_value_t = std::mem::zeroed();
+        value.value = text;
+        ngx_http_send_response(raw, NGX_HTTP_OK as ngx_uint_t, &mut content_type, &mut value)
+    }
 }
 
 /// The lines of the response's header list, those that were taken out (`hash` 0) left out.

@@ -1,14 +1,14 @@
 //! Consumer sets in force: read on the event loop without a lock, replaced by a helper thread when a file has changed.
 
 use super::clock;
-use super::log;
 use super::shared::Zone;
 use super::shared_image::MemoryFiles;
 use super::worker;
+use super::{log, metrics};
 use crate::config::SetPlan;
 use crate::consumers::{ConsumerSet, Exchange, Poll, Reports, Watcher};
 use arc_swap::ArcSwap;
-use nginx_sys::{ngx_conf_t, ngx_exiting, ngx_terminate};
+use nginx_sys::{ngx_conf_t, ngx_exiting, ngx_terminate, ngx_worker};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +57,8 @@ impl ConsumerSetCell {
         watcher = watcher.with_exchange(Exchange::of(name, words, Box::new(MemoryFiles)));
         let current = Arc::clone(&self.current);
         return_large_pieces();
-        worker::spawn("apigate-sets", move || watch(&mut watcher, &current, reports));
+        let set = name.to_owned();
+        worker::spawn("apigate-sets", move || watch(&set, &mut watcher, &current, reports));
     }
 }
 
@@ -83,7 +84,7 @@ fn give_memory_back() {
     }
 }
 
-fn watch(watcher: &mut Watcher, current: &ArcSwap<ConsumerSet>, reports: Reports<'_>) {
+fn watch(name: &str, watcher: &mut Watcher, current: &ArcSwap<ConsumerSet>, reports: Reports<'_>) {
     // SAFETY: flags that signal handlers set; a stale look ends the thread one turn later.
     while unsafe { ngx_exiting == 0 && ngx_terminate == 0 } {
         let was_bad = watcher.degraded().is_some();
@@ -94,12 +95,22 @@ fn watch(watcher: &mut Watcher, current: &ArcSwap<ConsumerSet>, reports: Reports
                     format!("consumers: set \"{}\" reloaded, consumers={}", set.name(), set.len());
                 current.store(set);
                 give_memory_back();
-                worker::post(move || log::process(log::Level::Notice, format_args!("{text}")));
+                let name = name.to_owned();
+                worker::post(move || {
+                    log::process(log::Level::Notice, format_args!("{text}"));
+                    // All workers take the version in, and one of them counts it.
+                    // SAFETY: set when the worker starts.
+                    if unsafe { ngx_worker } == 0 {
+                        metrics::count_reload(&name, true);
+                    }
+                });
             }
             Poll::Bad(reason) => {
                 if reports.is_first(watcher.stamp_hash()) {
+                    let name = name.to_owned();
                     worker::post(move || {
                         log::process(log::Level::Error, format_args!("consumers: {reason}"));
+                        metrics::count_reload(&name, false);
                     });
                 }
             }

@@ -141,6 +141,16 @@ impl Record {
         enforced
     }
 
+    /// What was decided, each with who decided so and why; without a policy when all have let the request pass.
+    pub fn decisions(&self) -> impl Iterator<Item = (&'static str, Option<(Policy, Reason)>)> {
+        let carried_out = self.refused.filter(|(_, _, mode)| *mode == Mode::Enforce);
+        let carried_out = carried_out.map(|(policy, reason, _)| ("deny", Some((policy, reason))));
+        let observed = self.observed.iter();
+        let observed = observed.map(|(policy, reason, _)| ("would_deny", Some((*policy, *reason))));
+        let passed = self.refused.is_none().then_some(("allow", None));
+        carried_out.into_iter().chain(observed).chain(passed)
+    }
+
     /// True when something would have been refused.
     pub fn has_observed(&self) -> bool {
         !self.observed.is_empty()

@@ -20,6 +20,7 @@ use super::respond;
 use crate::config::FailuresPlan;
 use crate::decision::{Decision, Refusal};
 use crate::key_auth;
+use crate::observe::{Labels, Page};
 use crate::pipeline::Mode;
 use crate::rate_limit::fleet::Answer;
 use crate::rate_limit::key::CounterId;
@@ -76,6 +77,35 @@ pub(super) fn start(zones: &[LimitZone]) {
         // Connected, or told that there is nobody to connect to.
         let _ = first.recv_timeout(START_PATIENCE.saturating_sub(clock()));
     }
+}
+
+/// Writes how full zones are, and whether their stores are there.
+pub(super) fn write_metrics(zones: &[LimitZone], page: &mut Page) {
+    let label = |zone: &LimitZone| Labels::default().with("zone", &zone.plan.name);
+    let stats: Vec<_> =
+        zones.iter().filter_map(|zone| Some((label(zone), zone.stats()?))).collect();
+    page.metric(
+        "apigate_rate_limit_zone_keys",
+        "gauge",
+        "Counters in use by zone",
+        stats.iter().map(|(zone, stats)| (zone.clone(), stats.occupied)),
+    );
+    page.metric(
+        "apigate_rate_limit_zone_full_total",
+        "counter",
+        "Keys that found no room in their zone and were let through uncounted",
+        stats.iter().map(|(zone, stats)| (zone.clone(), stats.full)),
+    );
+    page.metric(
+        "apigate_redis_up",
+        "gauge",
+        "Whether this worker counts in Redis (1) or goes by on_error (0), by zone",
+        zones.iter().filter_map(|zone| {
+            let store = zone.store.borrow();
+            zone.plan.store.as_ref()?;
+            Some((label(zone), u8::from(store.as_ref().is_some_and(|store| store.is_up()))))
+        }),
+    );
 }
 
 /// Ends what zones do beside requests.

@@ -1,0 +1,16 @@
+//! What operators see from outside: metrics in Prometheus' text format.
+//!
+//! Requests are counted when they are logged, into numbers that lie in shared memory and outlive workers and reloads
+//! ([`counters`]). What has a place of its own already (credentials, zones, sets) is looked up when somebody asks. Nothing is
+//! counted where no location serves it.
+
+pub mod counters;
+mod directives;
+mod family;
+mod histogram;
+mod text;
+
+pub use directives::{ApigateMetrics, MetricsDirectives, MetricsPlan};
+pub use family::Family;
+pub use histogram::record_ms;
+pub use text::{Labels, Page};
