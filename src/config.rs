@@ -14,7 +14,7 @@ use crate::key_auth::{self, KeyAuthDirectives, KeyAuthPlan};
 use crate::lambda::directives as lambda;
 use crate::lambda::{LambdaDirectives, LambdaPlan};
 use crate::method::{self, MethodDirectives, MethodPlan};
-use crate::observe::{self, MetricsDirectives, MetricsPlan};
+use crate::observe::{self, Endpoint, ObserveDirectives};
 use crate::path::{self, PathDirectives, PathPlan};
 use crate::pipeline::{self, PipelineDirectives, PipelinePlan, Step, Steps};
 use crate::rate_limit::key::CounterId;
@@ -118,7 +118,8 @@ pub const LOCATION: &[Entry<LocationDirectives>] = entries![LocationDirectives;
     validate::ValidateDepth => validate,
     cors::Cors => cors,
     response_json::ResponseJson => response_json,
-    observe::ApigateMetrics => metrics,
+    observe::ApigateMetrics => observe,
+    observe::ApigateHealth => observe,
 ];
 
 /// `method`, whose words are an entry's like any other and whose block nginx/method.rs reads.
@@ -235,7 +236,7 @@ pub struct LocationDirectives {
     pub validate: ValidateDirectives,
     pub cors: CorsDirectives,
     pub response_json: ResponseJsonDirectives,
-    pub metrics: MetricsDirectives,
+    pub observe: ObserveDirectives,
 }
 
 /// What requests of a location are judged by, and who answers them.
@@ -271,8 +272,8 @@ pub struct LocationPlan {
     pub cors: Option<Arc<CorsPlan>>,
     /// How JSON bodies are edited.
     pub response_json: Option<Arc<ResponseJsonPlan>>,
-    /// `apigate_metrics`
-    pub metrics: Option<MetricsPlan>,
+    /// `apigate_metrics`, `apigate_health`
+    pub endpoint: Option<Endpoint>,
 }
 
 /// How many failed authentications a client may have.
@@ -311,7 +312,7 @@ impl LocationDirectives {
     /// Takes the location's content handler, in an `if` or `method` block that has none of its own.
     pub fn inherit_handler(&mut self, location: &Self) {
         self.lambda.inherit_pass(&location.lambda);
-        self.metrics.inherit_handler(&location.metrics);
+        self.observe.inherit_handler(&location.observe);
     }
 
     /// The plan of a merged level, or which directive cannot be carried out and where it stands.
@@ -371,7 +372,7 @@ impl LocationDirectives {
             validate,
             cors,
             response_json,
-            metrics: self.metrics.compile(),
+            endpoint: self.observe.compile(),
         })
     }
 

@@ -10,6 +10,7 @@ use super::{log, mask, memory, scope};
 use crate::config::{LocationDirectives, LocationPlan};
 use crate::directive::DirectiveError;
 use crate::key_auth::ArgumentName;
+use crate::observe::Endpoint;
 use nginx_sys::{
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_module,
     ngx_http_handler_pt,
@@ -144,13 +145,13 @@ impl LocationConf {
             // SAFETY: the caller's.
             self.lambda = Some(Box::new(unsafe { LambdaLocation::build(cf, main, plan, aws) }?));
         }
-        if let Some(plan) = &self.plan.metrics {
+        if let Some(Endpoint::Metrics { consumers }) = self.plan.endpoint {
             if main.metrics.is_none() {
                 // SAFETY: the caller's; nginx makes zones after it has read the configuration.
                 main.metrics = unsafe { Metrics::declare(cf) };
             }
             let metrics = main.metrics.as_mut();
-            metrics.ok_or_else(|| DirectiveError::new("out of memory"))?.include(plan);
+            metrics.ok_or_else(|| DirectiveError::new("out of memory"))?.tell_apart(consumers);
         }
         Ok(())
     }

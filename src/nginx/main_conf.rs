@@ -21,7 +21,7 @@ use crate::config::{MainDirectives, MainPlan, SetPlan};
 use crate::directive::DirectiveError;
 use crate::key_auth::ArgumentName;
 use crate::lambda::LambdaPlan;
-use crate::observe::{Labels, Page};
+use crate::observe::{Health, Labels, Page};
 use nginx_sys::{
     ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_module, ngx_pool_t, ngx_ssl_t,
 };
@@ -284,6 +284,25 @@ impl MainConf {
                 (Labels::default().with("set", set.plan.name()), cell.current().len())
             }),
         );
+    }
+
+    /// Whether requests can be served, and what is worse than it should be.
+    pub(super) fn health(&self) -> Health {
+        let mut health = Health::default();
+        for (source, cell) in &self.credentials {
+            if cell.current().is_none() {
+                health.add_unavailable(format!("credentials {}", source.description()));
+            }
+        }
+        for (set, cell) in self.plan.sets.iter().zip(&self.sets) {
+            if cell.is_degraded() {
+                health.add_degraded(format!("consumers {}", set.plan.name()));
+            }
+        }
+        for zone in limit::zones_without_store(&self.limit_zones) {
+            health.add_degraded(format!("redis {zone}"));
+        }
+        health
     }
 
     /// The files that workers watch.

@@ -5,15 +5,11 @@ use super::context::{self, RequestContext};
 use super::log;
 use super::main_conf::MainConf;
 use super::request::Request;
-use super::respond;
 use super::shared::Zone;
 use crate::decision::{Policy, Reason};
 use crate::observe::counters::{Cells, Counters};
-use crate::observe::{Family, Labels, MetricsPlan, Page, record_ms};
-use nginx_sys::{
-    NGX_HTTP_NOT_ALLOWED, nginx_version, ngx_conf_t, ngx_http_upstream_state_t, ngx_int_t,
-    ngx_worker,
-};
+use crate::observe::{Family, Labels, Page, record_ms};
+use nginx_sys::{nginx_version, ngx_conf_t, ngx_http_upstream_state_t, ngx_worker};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -58,9 +54,9 @@ impl Metrics {
         Some(Self { zone, consumers: 0, by_consumer: RefCell::default() })
     }
 
-    /// Takes in what another location's page wants to show.
-    pub(super) fn include(&mut self, plan: &MetricsPlan) {
-        self.consumers = self.consumers.max(plan.consumers);
+    /// Tells at least so many consumers apart.
+    pub(super) fn tell_apart(&mut self, consumers: usize) {
+        self.consumers = self.consumers.max(consumers);
     }
 
     /// Takes the counters that are there, or makes the zone ready for its first.
@@ -155,7 +151,7 @@ impl Metrics {
     }
 
     /// The page.
-    fn page(&self, main: &MainConf) -> String {
+    pub(super) fn page(&self, main: &MainConf) -> String {
         let mut page = Page::default();
         if let Some(counters) = Counters::view(self.zone.words()) {
             for (family, series) in counters.sums() {
@@ -180,16 +176,6 @@ impl Metrics {
         );
         page.finish()
     }
-}
-
-/// Answers with the page.
-pub(super) fn handle(request: Request<'_>) -> ngx_int_t {
-    if !matches!(request.method_bytes(), b"GET" | b"HEAD") {
-        return NGX_HTTP_NOT_ALLOWED as ngx_int_t;
-    }
-    let main = request.main_conf();
-    let page = main.metrics.as_ref().map(|metrics| metrics.page(main)).unwrap_or_default();
-    respond::content(request, Page::CONTENT_TYPE, page.as_bytes())
 }
 
 /// Counts a request that is over, where that is wanted.

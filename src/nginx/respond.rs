@@ -9,10 +9,9 @@ use super::{log, memory};
 use crate::decision::{Refusal, Reply};
 use crate::pipeline::ErrorBody;
 use nginx_sys::{
-    NGX_DONE, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_OK, NGX_OK, ngx_http_complex_value_t,
+    NGX_DONE, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_http_complex_value_t,
     ngx_http_discard_request_body, ngx_http_finalize_request, ngx_http_request_t,
     ngx_http_send_header, ngx_http_send_response, ngx_int_t, ngx_list_push, ngx_table_elt_t,
-    ngx_uint_t,
 };
 use std::ptr::NonNull;
 
@@ -101,7 +100,12 @@ pub(super) fn answer(request: Request<'_>, reply: &Reply) -> ngx_int_t {
 }
 
 /// Answers with a body that is there as a whole; the content handler's status.
-pub(super) fn content(request: Request<'_>, content_type: &'static str, body: &[u8]) -> ngx_int_t {
+pub(super) fn content(
+    request: Request<'_>,
+    status: u16,
+    content_type: &'static str,
+    body: &[u8],
+) -> ngx_int_t {
     let raw = request.raw().as_ptr();
     // SAFETY: live; the body is copied into the request's pool, whose memory the value points to.
     unsafe {
@@ -115,7 +119,7 @@ pub(super) fn content(request: Request<'_>, content_type: &'static str, body: &[
         let mut content_type = memory::static_str(content_type);
         let mut value: ngx_http_complex_value_t = std::mem::zeroed();
         value.value = text;
-        ngx_http_send_response(raw, NGX_HTTP_OK as ngx_uint_t, &mut content_type, &mut value)
+        ngx_http_send_response(raw, status.into(), &mut content_type, &mut value)
     }
 }
 

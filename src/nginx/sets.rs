@@ -10,6 +10,7 @@ use crate::consumers::{ConsumerSet, Exchange, Poll, Reports, Watcher};
 use arc_swap::ArcSwap;
 use nginx_sys::{ngx_conf_t, ngx_exiting, ngx_terminate, ngx_worker};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The longest a watcher sleeps, so that it sees a worker's end.
@@ -31,17 +32,25 @@ pub(super) unsafe fn declare_zone(cf: *mut ngx_conf_t) -> Option<Zone> {
 #[derive(Debug)]
 pub(super) struct ConsumerSetCell {
     current: Arc<ArcSwap<ConsumerSet>>,
+    /// Whether the files have a version that was not taken in.
+    is_degraded: Arc<AtomicBool>,
 }
 
 impl ConsumerSetCell {
     /// The set as it was loaded with the configuration.
     pub(super) fn new(plan: &SetPlan) -> Self {
-        Self { current: Arc::new(ArcSwap::new(Arc::clone(&plan.loaded.set))) }
+        let current = Arc::new(ArcSwap::new(Arc::clone(&plan.loaded.set)));
+        Self { current, is_degraded: Arc::default() }
     }
 
     /// The set of this moment.
     pub(super) fn current(&self) -> Arc<ConsumerSet> {
         self.current.load_full()
+    }
+
+    /// True while an older version stays in force because the files' own is bad.
+    pub(super) fn is_degraded(&self) -> bool {
+        self.is_degraded.load(Ordering::Relaxed)
     }
 
     /// Starts this worker's watcher, when a file is watched.
@@ -55,10 +64,12 @@ impl ConsumerSetCell {
         let (name, words) = (plan.plan.name(), zone.map_or(&[][..], |zone| zone.words()));
         let reports = Reports::of(name, words);
         watcher = watcher.with_exchange(Exchange::of(name, words, Box::new(MemoryFiles)));
-        let current = Arc::clone(&self.current);
+        let (current, is_degraded) = (Arc::clone(&self.current), Arc::clone(&self.is_degraded));
         return_large_pieces();
         let set = name.to_owned();
-        worker::spawn("apigate-sets", move || watch(&set, &mut watcher, &current, reports));
+        worker::spawn("apigate-sets", move || {
+            watch(&set, &mut watcher, &current, &is_degraded, reports);
+        });
     }
 }
 
@@ -84,7 +95,13 @@ fn give_memory_back() {
     }
 }
 
-fn watch(name: &str, watcher: &mut Watcher, current: &ArcSwap<ConsumerSet>, reports: Reports<'_>) {
+fn watch(
+    name: &str,
+    watcher: &mut Watcher,
+    current: &ArcSwap<ConsumerSet>,
+    is_degraded: &AtomicBool,
+    reports: Reports<'_>,
+) {
     // SAFETY: flags that signal handlers set; a stale look ends the thread one turn later.
     while unsafe { ngx_exiting == 0 && ngx_terminate == 0 } {
         let was_bad = watcher.degraded().is_some();
@@ -115,6 +132,7 @@ fn watch(name: &str, watcher: &mut Watcher, current: &ArcSwap<ConsumerSet>, repo
                 }
             }
         }
+        is_degraded.store(watcher.degraded().is_some(), Ordering::Relaxed);
         if was_bad && watcher.degraded().is_none() {
             reports.clear();
         }

@@ -100,12 +100,13 @@ pub(super) fn write_metrics(zones: &[LimitZone], page: &mut Page) {
         "apigate_redis_up",
         "gauge",
         "Whether this worker counts in Redis (1) or goes by on_error (0), by zone",
-        zones.iter().filter_map(|zone| {
-            let store = zone.store.borrow();
-            zone.plan.store.as_ref()?;
-            Some((label(zone), u8::from(store.as_ref().is_some_and(|store| store.is_up()))))
-        }),
+        zones.iter().filter_map(|zone| Some((label(zone), u8::from(zone.has_store_up()?)))),
     );
+}
+
+/// The names of zones whose counting in their stores is interrupted.
+pub(super) fn zones_without_store(zones: &[LimitZone]) -> impl Iterator<Item = &str> {
+    zones.iter().filter(|zone| zone.has_store_up() == Some(false)).map(|zone| &*zone.plan.name)
 }
 
 /// Ends what zones do beside requests.

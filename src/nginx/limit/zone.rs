@@ -165,6 +165,12 @@ impl LimitZone {
         self.seed.get()
     }
 
+    /// Whether the zone's store is there; `None` for a zone that has none.
+    pub(super) fn has_store_up(&self) -> Option<bool> {
+        self.plan.store.as_ref()?;
+        Some(self.store.borrow().as_ref().is_some_and(Store::is_up))
+    }
+
     /// How full the zone is.
     pub(in crate::nginx) fn stats(&self) -> Option<TableStats> {
         self.table().map(|table| table.stats())
