@@ -8,12 +8,12 @@ use super::context;
 use super::guard::guard_request;
 use super::memory;
 use super::module::ngx_http_apigate_error_filter_module;
+use super::next_filter::NextFilter;
 use super::request::Request;
 use super::respond;
 use nginx_sys::{
     NGX_ERROR, NGX_HTTP_HEAD, NGX_OK, ngx_alloc_chain_link, ngx_buf_t, ngx_chain_t, ngx_conf_t,
-    ngx_create_temp_buf, ngx_http_output_body_filter_pt, ngx_http_output_header_filter_pt,
-    ngx_http_request_t, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t,
+    ngx_create_temp_buf, ngx_http_request_t, ngx_int_t,
 };
 use std::ptr::{NonNull, null_mut};
 
@@ -22,8 +22,7 @@ const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
 /// How every page of ngx_http_special_response.c begins.
 const PAGE_HEAD: &[u8] = b"<html>\r\n<head><title>";
 
-static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
-static mut NEXT_BODY: ngx_http_output_body_filter_pt = None;
+static NEXT: NextFilter = NextFilter::new();
 
 /// Where the filter is with a response; kept in the request's slot of this module.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,24 +39,9 @@ enum State {
 
 /// Puts the filters in the chain.
 pub(super) unsafe extern "C" fn postconfiguration(_cf: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: nginx's main thread, while it configures; the chain is rebuilt with every configuration.
-    unsafe {
-        NEXT_HEADER = ngx_http_top_header_filter;
-        ngx_http_top_header_filter = Some(header_filter);
-        NEXT_BODY = ngx_http_top_body_filter;
-        ngx_http_top_body_filter = Some(body_filter);
-    }
+    NEXT.put_header_filter_first(header_filter);
+    NEXT.put_body_filter_first(body_filter);
     OK
-}
-
-fn next_header(request: NonNull<ngx_http_request_t>) -> ngx_int_t {
-    // SAFETY: set once at configuration; the request is live.
-    unsafe { NEXT_HEADER.map_or(ERROR, |next| next(request.as_ptr())) }
-}
-
-fn next_body(request: NonNull<ngx_http_request_t>, chain: *mut ngx_chain_t) -> ngx_int_t {
-    // SAFETY: set once at configuration; request and chain are live.
-    unsafe { NEXT_BODY.map_or(ERROR, |next| next(request.as_ptr(), chain)) }
 }
 
 fn state(request: NonNull<ngx_http_request_t>) -> State {
@@ -89,13 +73,13 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
     if let Some(raw) = NonNull::new(request)
         && !is_own_error(raw)
     {
-        return next_header(raw);
+        return NEXT.header(raw);
     }
     guard_request("header filter", request, ERROR, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
         if !request.is_main() || !has_our_shape(request) {
-            return next_header(raw);
+            return NEXT.header(raw);
         }
         // SAFETY: live.
         let head = unsafe { (*raw.as_ptr()).method == NGX_HTTP_HEAD as usize };
@@ -104,7 +88,7 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
             let length = write_body(request).len();
             set_state(raw, State::Replaced);
             describe_body(request, length);
-            return next_header(raw);
+            return NEXT.header(raw);
         }
         set_state(raw, State::Waiting);
         OK
@@ -151,7 +135,7 @@ unsafe extern "C" fn body_filter(
     if let Some(raw) = NonNull::new(request)
         && matches!(state(raw), State::Untouched | State::Passing)
     {
-        return next_body(raw, chain);
+        return NEXT.body(raw, chain);
     }
     guard_request("body filter", request, ERROR, |raw| match state(raw) {
         State::Waiting if !chain.is_null() => {
@@ -164,7 +148,7 @@ unsafe extern "C" fn body_filter(
             unsafe { consume(chain) };
             OK
         }
-        _ => next_body(raw, chain),
+        _ => NEXT.body(raw, chain),
     })
 }
 
@@ -175,19 +159,19 @@ unsafe fn first_buffer(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int
     // SAFETY: the caller's.
     if !unsafe { is_page(&*(*chain).buf) } {
         set_state(raw, State::Passing);
-        let status = next_header(raw);
+        let status = NEXT.header(raw);
         // SAFETY: live.
         if status == ERROR || status > OK || unsafe { (*raw.as_ptr()).header_only() } != 0 {
             return status;
         }
-        return next_body(raw, chain);
+        return NEXT.body(raw, chain);
     }
     let body = write_body(request);
     // SAFETY: the caller's.
     unsafe { consume(chain) };
     set_state(raw, State::Replaced);
     describe_body(request, body.len());
-    let status = next_header(raw);
+    let status = NEXT.header(raw);
     // SAFETY: live.
     if status == ERROR || status > OK || unsafe { (*raw.as_ptr()).header_only() } != 0 {
         return status;
@@ -270,6 +254,6 @@ unsafe fn send(request: NonNull<ngx_http_request_t>, body: &[u8]) -> ngx_int_t {
         (*buffer).set_last_in_chain(1);
         (*link).buf = buffer;
         (*link).next = null_mut();
-        next_body(request, link)
+        NEXT.body(request, link)
     }
 }

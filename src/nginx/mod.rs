@@ -25,6 +25,7 @@ mod memory;
 mod method;
 mod metrics;
 mod module;
+mod next_filter;
 mod phases;
 mod readable;
 mod request;

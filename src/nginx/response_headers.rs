@@ -6,26 +6,20 @@
 
 use super::context;
 use super::guard::guard_request;
+use super::next_filter::NextFilter;
 use super::request::Request;
 use super::{memory, respond};
 use crate::cors::{self, CorsPlan};
-use nginx_sys::{
-    NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_output_header_filter_pt, ngx_http_request_t,
-    ngx_http_top_header_filter, ngx_int_t, ngx_table_elt_t,
-};
+use nginx_sys::{NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_request_t, ngx_int_t, ngx_table_elt_t};
 use std::ptr::NonNull;
 
 const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
 
-static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
+static NEXT: NextFilter = NextFilter::new();
 
 /// Puts the filter in the chain.
 pub(super) unsafe extern "C" fn postconfiguration(_cf: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: nginx's main thread, while it configures; the chain is rebuilt with every configuration.
-    unsafe {
-        NEXT_HEADER = ngx_http_top_header_filter;
-        ngx_http_top_header_filter = Some(header_filter);
-    }
+    NEXT.put_header_filter_first(header_filter);
     NGX_OK as ngx_int_t
 }
 
@@ -45,8 +39,7 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
             return ERROR;
         }
     }
-    // SAFETY: set once at configuration; the request is live.
-    unsafe { NEXT_HEADER.map_or(ERROR, |next| next(request)) }
+    NonNull::new(request).map_or(ERROR, |raw| NEXT.header(raw))
 }
 
 /// Sets the headers by the `cors` of the location that answers, or else of the one that was asked for; `None` when memory is

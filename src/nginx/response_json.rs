@@ -5,6 +5,7 @@
 
 use super::guard::guard_request;
 use super::module::ngx_http_apigate_json_filter_module;
+use super::next_filter::NextFilter;
 use super::request::Request;
 use super::{context, error_pages, log, memory, respond};
 use crate::decision::{Policy, Reason, Refusal};
@@ -12,10 +13,8 @@ use crate::pipeline::Mode;
 use crate::response_json::{OnUnreadable, ResponseJsonPlan, edit, is_json};
 use nginx_sys::{
     NGX_ERROR, NGX_HTTP_BAD_GATEWAY, NGX_HTTP_HEAD, NGX_OK, ngx_alloc_chain_link, ngx_buf_t,
-    ngx_chain_t, ngx_conf_t, ngx_http_filter_finalize_request, ngx_http_output_body_filter_pt,
-    ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_top_body_filter,
-    ngx_http_top_header_filter, ngx_http_weak_etag, ngx_int_t, ngx_pcalloc, ngx_read_file,
-    ngx_table_elt_t,
+    ngx_chain_t, ngx_conf_t, ngx_http_filter_finalize_request, ngx_http_request_t,
+    ngx_http_weak_etag, ngx_int_t, ngx_pcalloc, ngx_read_file, ngx_table_elt_t,
 };
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
@@ -25,8 +24,7 @@ const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
 /// Of a connection's `buffered` flags the one that nginx leaves to filters that collect (its image filter has it too).
 const BUFFERED: u32 = 0x08;
 
-static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
-static mut NEXT_BODY: ngx_http_output_body_filter_pt = None;
+static NEXT: NextFilter = NextFilter::new();
 
 /// A response whose header is held back; kept in the request's slot of this module.
 struct Collection {
@@ -38,24 +36,9 @@ struct Collection {
 
 /// Puts the filters in the chain.
 pub(super) unsafe extern "C" fn postconfiguration(_cf: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: nginx's main thread, while it configures; the chain is rebuilt with every configuration.
-    unsafe {
-        NEXT_HEADER = ngx_http_top_header_filter;
-        ngx_http_top_header_filter = Some(header_filter);
-        NEXT_BODY = ngx_http_top_body_filter;
-        ngx_http_top_body_filter = Some(body_filter);
-    }
+    NEXT.put_header_filter_first(header_filter);
+    NEXT.put_body_filter_first(body_filter);
     OK
-}
-
-fn next_header(request: NonNull<ngx_http_request_t>) -> ngx_int_t {
-    // SAFETY: set once at configuration; the request is live.
-    unsafe { NEXT_HEADER.map_or(ERROR, |next| next(request.as_ptr())) }
-}
-
-fn next_body(request: NonNull<ngx_http_request_t>, chain: *mut ngx_chain_t) -> ngx_int_t {
-    // SAFETY: set once at configuration; request and chain are live.
-    unsafe { NEXT_BODY.map_or(ERROR, |next| next(request.as_ptr(), chain)) }
 }
 
 unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_t {
@@ -64,24 +47,24 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
     if let Some((raw, plan)) = plan
         && plan.response_json.is_none()
     {
-        return next_header(raw);
+        return NEXT.header(raw);
     }
     guard_request("header filter", request, ERROR, |raw| {
         // SAFETY: nginx hands a live request.
         let request = unsafe { Request::new(raw) };
-        let Some(plan) = &request.conf().plan.response_json else { return next_header(raw) };
+        let Some(plan) = &request.conf().plan.response_json else { return NEXT.header(raw) };
         if !request.is_main() || is_refusal(request) {
-            return next_header(raw);
+            return NEXT.header(raw);
         }
         match examine(raw, plan) {
-            Found::Other => next_header(raw),
+            Found::Other => NEXT.header(raw),
             Found::Unreadable(reason) => match give_up(request, plan, reason) {
                 OnUnreadable::Fail => fail(request),
-                OnUnreadable::Pass => next_header(raw),
+                OnUnreadable::Pass => NEXT.header(raw),
             },
             Found::Head => {
                 describe_edited(raw, -1);
-                next_header(raw)
+                NEXT.header(raw)
             }
             Found::Body(length) => hold(raw, plan, length),
         }
@@ -182,7 +165,7 @@ unsafe extern "C" fn body_filter(
     if let Some(raw) = NonNull::new(request)
         && slot(raw).is_null()
     {
-        return next_body(raw, chain);
+        return NEXT.body(raw, chain);
     }
     guard_request("body filter", request, ERROR, |raw| {
         // SAFETY: the slot is null or holds what `hold` placed, which nobody else refers to.
@@ -192,7 +175,7 @@ unsafe extern "C" fn body_filter(
                 // SAFETY: nginx hands a live request and chain.
                 unsafe { collect(Request::new(raw), collection, chain) }
             }
-            _ => next_body(raw, chain),
+            _ => NEXT.body(raw, chain),
         }
     })
 }
@@ -330,17 +313,17 @@ fn send(
     body: Vec<u8>,
     behind: *mut ngx_chain_t,
 ) -> ngx_int_t {
-    let status = next_header(request);
+    let status = NEXT.header(request);
     // SAFETY: live.
     if status == ERROR || status > OK || unsafe { request.as_ref().header_only() } != 0 {
         return status;
     }
     if body.is_empty() && !behind.is_null() {
-        return next_body(request, behind);
+        return NEXT.body(request, behind);
     }
     // SAFETY: the pool is live, and `behind` null or live.
     let chain = unsafe { link(request, body, behind) };
-    chain.map_or(ERROR, |chain| next_body(request, chain))
+    chain.map_or(ERROR, |chain| NEXT.body(request, chain))
 }
 
 /// The body as a chain over memory of the request's pool.
