@@ -12,7 +12,7 @@ const MAX_SKEW_S: i64 = 240;
 const MAX_RETRY_AFTER_S: u32 = 3_600;
 const MAX_NAME_BYTES: usize = 64;
 
-/// An exception's or error's name fit for logs and `$lambda_error`: letters, digits and dots, 1 to 64 of them.
+/// An exception's or error's name fit for logs and `$lambda_error`: letters, digits and `.`, `_`, `$`, `-`, 1 to 64 of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorName(Box<str>);
 
@@ -22,7 +22,7 @@ impl ErrorName {
     /// This takes away the `:http://...` and the `com.amazon.coral.service#` that AWS puts round exceptions.
     pub fn new(text: &[u8]) -> Self {
         let text = text.rsplit(|byte| *byte == b'#').next().unwrap_or_default();
-        let is_name_byte = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'.';
+        let is_name_byte = |byte: &&u8| byte.is_ascii_alphanumeric() || b"._$-".contains(byte);
         let name: String = text
             .iter()
             .take_while(is_name_byte)
@@ -187,6 +187,9 @@ mod tests {
             ("TooManyRequestsException:http://internal.amazon.com/x/", "TooManyRequestsException"),
             ("com.amazon.coral.service#AccessDeniedException", "AccessDeniedException"),
             ("Runtime.ExitError", "Runtime.ExitError"),
+            ("My_Error", "My_Error"),
+            ("com.example.Outer$Inner-2", "com.example.Outer$Inner-2"),
+            ("Sandbox.Timedout: 3.00 s", "Sandbox.Timedout"),
             ("Bad\r\nName", "Bad"),
             ("", "unknown"),
             ("\n", "unknown"),
