@@ -23,6 +23,7 @@ pub mod json;
 pub mod key_auth;
 pub mod lambda;
 pub mod method;
+mod multipart;
 pub mod observe;
 pub mod path;
 pub mod pipeline;

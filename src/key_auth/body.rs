@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::arguments::{ArgumentName, arguments, decode};
-use super::{json_body, multipart};
+use super::json_body;
+use crate::multipart;
 
 /// What kind of body the Content-Type announces.
 #[derive(Clone, Debug, PartialEq, Eq)]

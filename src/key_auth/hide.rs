@@ -5,7 +5,8 @@
 use super::arguments::{ArgumentName, arguments};
 use super::body::{BodyKind, BodyView};
 use super::places::cookies;
-use super::{json_body, multipart};
+use super::json_body;
+use crate::multipart;
 
 /// A query, without `?`, without these arguments.
 pub fn query(query: &[u8], names: &[ArgumentName]) -> Option<Vec<u8>> {

@@ -15,7 +15,6 @@ pub mod hide;
 pub mod identity;
 mod json_body;
 pub mod mask;
-mod multipart;
 mod places;
 mod policy;
 

@@ -158,6 +158,17 @@ pub(crate) enum BodyForm<'a> {
     Binary(&'a [u8]),
 }
 
+impl<'a> BodyForm<'a> {
+    /// The body itself.
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Absent => &[],
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
 /// The body's form by its declared type and encoding, text only when it is UTF-8.
 ///
 /// `is_text` judges the media type in lower case without parameters; it is empty when none was declared.

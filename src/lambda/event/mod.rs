@@ -68,6 +68,8 @@ impl Payload {
 pub struct EventFacts<'a> {
     /// The path, percent-encoded: [`event_path`], then [`strip_prefix`] where one is set.
     pub path: &'a [u8],
+    /// The path with what [`strip_prefix`] has taken away.
+    pub whole_path: &'a [u8],
     /// The host that the client asked for, its port included; empty when it named none.
     pub host: &'a [u8],
     /// `HTTP/1.1`, `HTTP/2.0`, as nginx's `$server_protocol` spells it.

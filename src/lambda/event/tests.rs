@@ -10,6 +10,7 @@ const TRACE: &str = "Root=1-552671f0-0123456789abcdef01234567";
 fn facts<'a>() -> EventFacts<'a> {
     EventFacts {
         path: b"/users/a%2Fb",
+        whole_path: b"/users/a%2Fb",
         host: b"api.example.com:8443",
         protocol: "HTTP/1.1",
         client_address: b"203.0.113.7",
@@ -291,6 +292,13 @@ fn payload_kong_has_the_keys_of_the_plugin() {
 }
 
 #[test]
+fn payload_kong_has_the_uri_before_a_prefix_is_stripped() {
+    let facts = EventFacts { path: b"/a%2Fb", ..facts() };
+    let event = event(Payload::Kong, &Written::new("GET", "q=1", &[]), &facts);
+    assert_eq!(event["request_uri"], "/users/a%2Fb?q=1");
+}
+
+#[test]
 fn payload_kong_reads_forms_and_marks_base64() {
     for (content_type, body, expected) in [
         (
@@ -309,6 +317,27 @@ fn payload_kong_reads_forms_and_marks_base64() {
             "image/png",
             b"\x00\xff",
             json!({"request_body": "AP8=", "request_body_args": {}, "request_body_base64": true}),
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b\r\n\
+              Content-Disposition: form-data; name=\"a\"\r\n\r\n2\r\n--b--",
+            json!({"request_body": "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n\
+                   --b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n2\r\n--b--",
+                   "request_body_args": {"a": ["1", "2"]}}),
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\nContent-Disposition: form-data; name=f; filename=x\r\n\r\n\xff\r\n--b\r\n\
+              Content-Disposition: form-data; name=a\r\n\r\n1\r\n--b--",
+            json!({"request_body": "LS1iDQpDb250ZW50LURpc3Bvc2l0aW9uOiBmb3JtLWRhdGE7IG5hbWU9ZjsgZmlsZW5hbWU\
+                   9eA0KDQr/DQotLWINCkNvbnRlbnQtRGlzcG9zaXRpb246IGZvcm0tZGF0YTsgbmFtZT1hDQoNCjENCi0tYi0t",
+                   "request_body_args": {"a": "1"}, "request_body_base64": true}),
+        ),
+        (
+            "multipart/form-data",
+            b"--b--",
+            json!({"request_body": "--b--", "request_body_args": {}}),
         ),
     ] {
         let head = Written::new("POST", "", &[("Content-Type", content_type)]);

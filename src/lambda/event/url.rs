@@ -120,6 +120,7 @@ mod tests {
         );
         let facts = EventFacts {
             path: b"/",
+            whole_path: b"/",
             host: b"abc.lambda-url.eu-west-1.on.aws",
             protocol: "HTTP/1.1",
             client_address: b"203.0.113.7",

@@ -20,9 +20,17 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// The reply in a function's payload, in the shape that `format` asks for.
 pub fn read_reply(payload: &[u8], format: Payload) -> Result<Reply<'_>, InvalidReply> {
-    if format == Payload::Raw {
-        return Ok(whole_payload(payload));
+    match format {
+        Payload::Raw => Ok(whole_payload(payload)),
+        Payload::Kong => match read_proxy_reply(payload, format) {
+            Err(InvalidReply::NotJson) => Ok(whole_payload(payload)),
+            read => read,
+        },
+        _ => read_proxy_reply(payload, format),
     }
+}
+
+fn read_proxy_reply(payload: &[u8], format: Payload) -> Result<Reply<'_>, InvalidReply> {
     let may_be_body = matches!(format, Payload::V2 | Payload::Kong);
     if payload.trim_ascii_start().first() != Some(&b'{') {
         Json::parse(payload)?;

@@ -170,6 +170,7 @@ fn payloads_without_a_status_are_the_body_where_the_format_says_so() {
     let raw = "not JSON at all";
     let expected = (200, vec!["content-type: application/json".to_owned()], raw.into());
     assert_eq!(seen(raw, Payload::Raw), expected);
+    assert_eq!(seen(raw, Payload::Kong), expected);
 }
 
 #[test]

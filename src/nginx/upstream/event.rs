@@ -49,6 +49,7 @@ pub(super) fn with_facts<T>(
     let body = body::bytes(request);
     use_facts(&EventFacts {
         path,
+        whole_path: path,
         host,
         protocol: request.protocol(),
         client_address: request.client_address_text(),

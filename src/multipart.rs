@@ -8,24 +8,24 @@ use std::borrow::Cow;
 const MAX_BOUNDARY_BYTES: usize = 70;
 
 /// The boundary that a Content-Type announces; `None` when there is none.
-pub(super) fn boundary(content_type: &[u8]) -> Option<Box<[u8]>> {
+pub(crate) fn boundary(content_type: &[u8]) -> Option<Box<[u8]>> {
     let parameters = content_type.splitn(2, |byte| *byte == b';').nth(1)?;
     let boundary = parameter(parameters, b"boundary")?;
     (1..=MAX_BOUNDARY_BYTES).contains(&boundary.len()).then(|| boundary.into_owned().into())
 }
 
 /// One part of a body.
-pub(super) struct Part<'a> {
+pub(crate) struct Part<'a> {
     /// From its delimiter's line on to the next delimiter.
-    pub(super) whole: std::ops::Range<usize>,
+    pub(crate) whole: std::ops::Range<usize>,
     head: &'a [u8],
     /// What stands behind the empty line.
-    pub(super) content: &'a [u8],
+    pub(crate) content: &'a [u8],
 }
 
 impl<'a> Part<'a> {
     /// The name of a field that is not a file.
-    pub(super) fn text_field(&self) -> Option<Cow<'a, [u8]>> {
+    pub(crate) fn text_field(&self) -> Option<Cow<'a, [u8]>> {
         let disposition = self.head.split(|byte| *byte == b'\n').find_map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
             let (name, value) = line.split_at_checked(colon)?;
@@ -46,7 +46,7 @@ impl<'a> Part<'a> {
 }
 
 /// The parts in the order received, as far as they are well formed.
-pub(super) fn parts<'a>(body: &'a [u8], boundary: &[u8]) -> impl Iterator<Item = Part<'a>> {
+pub(crate) fn parts<'a>(body: &'a [u8], boundary: &[u8]) -> impl Iterator<Item = Part<'a>> {
     let mut delimiter = b"\r\n--".to_vec();
     delimiter.extend_from_slice(boundary);
     // the first delimiter may stand at the very beginning, without a line end before it
