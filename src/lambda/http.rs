@@ -263,6 +263,8 @@ mod tests {
             "HTTP/2.0 200 OK\r\n",
             "200 OK\r\n",
             "HTTP/1.1 200 OK\r\na b: c\r\n",
+            "HTTP/1.1 200 OK\r\na: b\u{1}c\r\n",
+            "HTTP/1.1 200 OK\r\na: b\u{7f}\r\n",
         ] {
             let head = format!("{head}\r\n");
             assert_eq!(ResponseHead::parse(head.as_bytes(), false), Err(InvalidHead), "{head}");

@@ -90,7 +90,7 @@ fn push_line<'a>(
     if !is_token(&name) {
         return Err(InvalidReply::HeaderName);
     }
-    if value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+    if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
         return Err(InvalidReply::HeaderValue);
     }
     if !is_dropped(&name) {

@@ -19,7 +19,7 @@ pub use read::{read_prelude, read_reply};
 pub struct Reply<'a> {
     /// 200 to 599.
     pub status: u16,
-    /// Names as the function spells them, values trimmed; neither hop-by-hop nor length headers, no CR, LF or NUL.
+    /// Names as the function spells them, values trimmed; neither hop-by-hop nor length headers, no control characters but tabs.
     pub headers: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// The body, base64 already decoded.
     pub body: Cow<'a, [u8]>,
@@ -38,7 +38,9 @@ pub enum InvalidReply {
     Headers,
     /// A header's name is no token.
     HeaderName,
-    /// A header's value has CR, LF or NUL in it.
+    /// A header's value has a control character in it that is no tab: HTTP/2 clients lose the whole response.
+    ///
+    /// Source: RFC 9110 section 5.5.
     HeaderValue,
     /// `cookies` is no array of texts.
     Cookies,
@@ -58,7 +60,7 @@ impl fmt::Display for InvalidReply {
             Self::StatusCode => "\"statusCode\" is missing or not between 200 and 599",
             Self::Headers => "\"headers\" is not an object of header values",
             Self::HeaderName => "header name is not a token",
-            Self::HeaderValue => "header value has a line break or a NUL",
+            Self::HeaderValue => "header value has a control character",
             Self::Cookies => "\"cookies\" is not an array of strings",
             Self::Body => "\"body\" is not a string",
             Self::IsBase64Encoded => "\"isBase64Encoded\" is not a boolean",

@@ -213,6 +213,9 @@ fn what_may_not_be_written_is_refused() {
         (r#"{"statusCode":200,"headers":{"a":"x\r\nSet-Cookie: b=1"}}"#, HeaderValue),
         (r#"{"statusCode":200,"headers":{"a":"x\n"}}"#, HeaderValue),
         (r#"{"statusCode":200,"headers":{"a":"\u0000"}}"#, HeaderValue),
+        (r#"{"statusCode":200,"headers":{"a":"x\u0001y"}}"#, HeaderValue),
+        (r#"{"statusCode":200,"headers":{"a":"x\u001b[0m"}}"#, HeaderValue),
+        (r#"{"statusCode":200,"headers":{"a":"x\u007f"}}"#, HeaderValue),
         (r#"{"statusCode":200,"multiValueHeaders":{"a":["x","y\r"]}}"#, HeaderValue),
     ] {
         assert_eq!(read_reply(payload.as_bytes(), Payload::V1), Err(expected), "{payload}");
@@ -222,6 +225,8 @@ fn what_may_not_be_written_is_refused() {
     }
     let split = r#"{"statusCode":200,"cookies":["a\r\nb: c"]}"#;
     assert_eq!(read_reply(split.as_bytes(), Payload::V2), Err(HeaderValue));
+    let tab = r#"{"statusCode":200,"headers":{"Content-Type":"a/b","x":"a\tb"}}"#;
+    assert_eq!(lines(tab, Payload::V1), ["Content-Type: a/b", "x: a\tb"]);
     let bad_text = b"{\"statusCode\":200,\"body\":\"\xff\"}";
     assert_eq!(read_reply(bad_text, Payload::V1), Err(NotJson));
 }
@@ -240,6 +245,8 @@ fn a_prelude_is_a_head_with_a_status_of_200_if_it_names_none() {
     assert_eq!((bare.status, &*bare.headers), (200, &octets[..]));
     assert_eq!(read_prelude(b"[]"), Err(InvalidReply::NotAnObject));
     assert_eq!(read_prelude(br#"{"statusCode":99}"#), Err(InvalidReply::StatusCode));
+    let control = br#"{"headers":{"a":"x\u0001"}}"#;
+    assert_eq!(read_prelude(control), Err(InvalidReply::HeaderValue));
 }
 
 #[test]
@@ -308,7 +315,7 @@ proptest! {
             prop_assert!((200..=599).contains(&reply.status));
             for (name, value) in &reply.headers {
                 prop_assert!(!name.is_empty());
-                prop_assert!(!value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
+                prop_assert!(!value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t'));
             }
         }
     }
