@@ -4,8 +4,8 @@
 
 use super::arguments::{ArgumentName, arguments};
 use super::body::{BodyKind, BodyView};
-use super::places::cookies;
 use super::json_body;
+use super::places::cookies;
 use crate::multipart;
 
 /// A query, without `?`, without these arguments.

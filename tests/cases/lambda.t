@@ -84,6 +84,26 @@ AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
 --- response_body
 ["", "", "", ""]
 
+=== HEAD keeps the length that the function tells
+As Flask does through serverless-wsgi, whose body is empty then.
+--- http_config
+    aws_region us-east-1;
+    lambda_endpoint http://$LAMBDA_HTTP;
+--- env
+AWS_ACCESS_KEY_ID=$ACCESS_KEY_ID
+AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
+--- control
+PUT /functions/lambda-head {"payload": {"statusCode": 200, "headers": {"Content-Length": "1234"}, "body": ""}}
+PUT /functions/lambda-head-long {"payload": {"statusCode": 200, "headers": {"Content-Length": "1, 2"}, "body": ""}}
+PUT /functions/lambda-head-204 {"payload": {"statusCode": 204, "headers": {"Content-Length": "1234"}}}
+--- config
+    location ~ ^/(?<name>.+)$ { lambda_pass $name; }
+--- request
+["HEAD /lambda-head", "GET /lambda-head", "HEAD /lambda-head-long", "HEAD /lambda-head-204"]
+--- error_code: [200, 200, 200, 204]
+--- response_headers
+["Content-Length: 1234", "Content-Length: 0", "!Content-Length", "!Content-Length"]
+
 === replies of the wrong shape are refused
 --- http_config
     aws_region us-east-1;

@@ -4,9 +4,16 @@ use std::borrow::Cow;
 
 use super::InvalidReply;
 use super::json::Json;
+use crate::directive::parse_integer;
 
-/// A reply's header lines.
-pub(super) type HeaderList<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+/// A reply's headers.
+#[derive(Debug, Default)]
+pub(super) struct Headers<'a> {
+    /// Those that a client may have.
+    pub(super) lines: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// `Content-Length`, where it is a number.
+    pub(super) content_length: Option<u64>,
+}
 
 /// One list of the three sources.
 ///
@@ -16,19 +23,20 @@ pub(super) fn merged<'a>(
     single: Json<'a>,
     multi: Json<'a>,
     cookies: Json<'a>,
-) -> Result<HeaderList<'a>, InvalidReply> {
+) -> Result<Headers<'a>, InvalidReply> {
     let (single, multi) = (members(single)?, members(multi)?);
-    let mut list = Vec::with_capacity(single.len() + multi.len() + 2);
+    let mut headers = Headers::default();
+    headers.lines.reserve(single.len() + multi.len() + 2);
     for (name, value) in single {
         let is_overruled = multi
             .iter()
             .any(|(other, value)| *value != Json::Null && other.eq_ignore_ascii_case(&name));
         if !is_overruled {
-            push(&mut list, name, value)?;
+            headers.push(name, value)?;
         }
     }
     for (name, value) in multi {
-        push(&mut list, name, value)?;
+        headers.push(name, value)?;
     }
     let cookies = match cookies {
         Json::Null => Vec::new(),
@@ -37,9 +45,9 @@ pub(super) fn merged<'a>(
     };
     for cookie in cookies {
         let Json::Text(cookie) = cookie else { return Err(InvalidReply::Cookies) };
-        push_line(&mut list, Cow::Borrowed("set-cookie"), cookie)?;
+        headers.push_line(Cow::Borrowed("set-cookie"), cookie)?;
     }
-    Ok(list)
+    Ok(headers)
 }
 
 fn members<'a>(map: Json<'a>) -> Result<Vec<(Cow<'a, str>, Json<'a>)>, InvalidReply> {
@@ -50,23 +58,38 @@ fn members<'a>(map: Json<'a>) -> Result<Vec<(Cow<'a, str>, Json<'a>)>, InvalidRe
     }
 }
 
-fn push<'a>(
-    list: &mut HeaderList<'a>,
-    name: Cow<'a, str>,
-    value: Json<'a>,
-) -> Result<(), InvalidReply> {
-    let Json::Array(values) = value else {
-        return match text(value)? {
-            Some(text) => push_line(list, name, text),
-            None => Ok(()),
+impl<'a> Headers<'a> {
+    fn push(&mut self, name: Cow<'a, str>, value: Json<'a>) -> Result<(), InvalidReply> {
+        let Json::Array(values) = value else {
+            return match text(value)? {
+                Some(text) => self.push_line(name, text),
+                None => Ok(()),
+            };
         };
-    };
-    for value in values {
-        if let Some(text) = text(value)? {
-            push_line(list, name.clone(), text)?;
+        for value in values {
+            if let Some(text) = text(value)? {
+                self.push_line(name.clone(), text)?;
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn push_line(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) -> Result<(), InvalidReply> {
+        if !is_token(&name) {
+            return Err(InvalidReply::HeaderName);
+        }
+        if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
+            return Err(InvalidReply::HeaderValue);
+        }
+        let value = trimmed(value);
+        if name.eq_ignore_ascii_case("content-length") {
+            self.content_length = parse_integer(&value).or(self.content_length);
+        }
+        if !is_dropped(&name) {
+            self.lines.push((name, value));
+        }
+        Ok(())
+    }
 }
 
 /// A header value as text; `None` for null.
@@ -80,23 +103,6 @@ fn text(value: Json<'_>) -> Result<Option<Cow<'_, str>>, InvalidReply> {
         Json::Float(number) => Cow::Owned(number.to_string()),
         Json::Array(_) | Json::Object(_) => return Err(InvalidReply::Headers),
     }))
-}
-
-fn push_line<'a>(
-    list: &mut HeaderList<'a>,
-    name: Cow<'a, str>,
-    value: Cow<'a, str>,
-) -> Result<(), InvalidReply> {
-    if !is_token(&name) {
-        return Err(InvalidReply::HeaderName);
-    }
-    if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
-        return Err(InvalidReply::HeaderValue);
-    }
-    if !is_dropped(&name) {
-        list.push((name, trimmed(value)));
-    }
-    Ok(())
 }
 
 fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {

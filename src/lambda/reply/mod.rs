@@ -21,6 +21,8 @@ pub struct Reply<'a> {
     pub status: u16,
     /// Names as the function spells them, values trimmed; neither hop-by-hop nor length headers, no control characters but tabs.
     pub headers: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The function's own `Content-Length`, for answers to HEAD, which may have no body that tells it.
+    pub content_length: Option<u64>,
     /// The body, base64 already decoded.
     pub body: Cow<'a, [u8]>,
 }

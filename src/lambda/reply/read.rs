@@ -61,7 +61,7 @@ pub fn read_prelude(prelude: &[u8]) -> Result<Reply<'_>, InvalidReply> {
 /// The payload as it is, as the body of a 200.
 fn whole_payload(payload: &[u8]) -> Reply<'_> {
     let headers = vec![(Cow::Borrowed("content-type"), Cow::Borrowed(JSON))];
-    Reply { status: 200, headers, body: Cow::Borrowed(payload) }
+    Reply { status: 200, headers, content_length: None, body: Cow::Borrowed(payload) }
 }
 
 /// A reply's members as the function wrote them, of whatever kind: in a 2.0 payload without a status they are just JSON.
@@ -133,12 +133,13 @@ impl<'a> Written<'a> {
         };
         // Only 2.0 replies have the key; what others hold there is of no interest.
         let cookies = if format == Payload::V2 { self.cookies } else { Json::Null };
-        let mut headers = merged(self.headers, self.multi_headers, cookies)?;
+        let merged = merged(self.headers, self.multi_headers, cookies)?;
+        let (mut headers, content_length) = (merged.lines, merged.content_length);
         let has_type = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         if !has_type && !matches!(status, 204 | 304) {
             headers.push((Cow::Borrowed("content-type"), Cow::Borrowed(default_type)));
         }
-        Ok(Reply { status, headers, body })
+        Ok(Reply { status, headers, content_length, body })
     }
 }
 

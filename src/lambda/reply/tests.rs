@@ -128,6 +128,22 @@ fn headers_of_the_connection_are_dropped() {
 }
 
 #[test]
+fn a_functions_own_content_length_is_told_where_it_is_a_number() {
+    for (written, expected) in [
+        ("12", Some(12)),
+        ("\" 12 \"", Some(12)),
+        ("\"-1\"", None),
+        ("\"1, 2\"", None),
+        ("1.5", None),
+    ] {
+        let payload =
+            format!(r#"{{"statusCode":200,"headers":{{"content-LENGTH":{written}}},"body":""}}"#);
+        let reply = read_reply(payload.as_bytes(), Payload::V1).unwrap();
+        assert_eq!(reply.content_length, expected, "{written}");
+    }
+}
+
+#[test]
 fn missing_content_types_have_the_formats_default() {
     for (payload, format, expected) in [
         (r#"{"statusCode":200}"#, Payload::V1, Some("application/json")),

@@ -33,12 +33,7 @@ pub(super) fn write_reply(
         return ERROR;
     }
     if !may_have_body(reply.status, request.method_bytes()) {
-        let length = if request.is_head() && !reply.body.is_empty() {
-            reply.body.len() as off_t
-        } else {
-            -1
-        };
-        end_without_body(upstream, length);
+        end_without_body(upstream, length_without_body(request, &reply));
         return OK;
     }
     match reply.body {
@@ -56,6 +51,18 @@ pub(super) fn write_reply(
         }
     }
     OK
+}
+
+/// The length that a reply without a body tells, -1 for none: that of the body which a GET would have.
+fn length_without_body(request: Request<'_>, reply: &Reply<'_>) -> off_t {
+    if !request.is_head() || !may_have_body(reply.status, b"GET") {
+        return -1;
+    }
+    let length = match reply.body.len() {
+        0 => reply.content_length,
+        length => Some(length as u64),
+    };
+    length.and_then(|length| off_t::try_from(length).ok()).unwrap_or(-1)
 }
 
 /// Hands a reply's status and headers to nginx; `None` when memory is short.
