@@ -99,8 +99,7 @@ fn text(value: Json<'_>) -> Result<Option<Cow<'_, str>>, InvalidReply> {
         Json::Text(text) => text,
         Json::Bool(true) => Cow::Borrowed("true"),
         Json::Bool(false) => Cow::Borrowed("false"),
-        Json::Integer(number) => Cow::Owned(number.to_string()),
-        Json::Float(number) => Cow::Owned(number.to_string()),
+        Json::Number(text) => Cow::Borrowed(text),
         Json::Array(_) | Json::Object(_) => return Err(InvalidReply::Headers),
     }))
 }

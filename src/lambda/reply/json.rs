@@ -14,8 +14,8 @@ const MAX_DEPTH: usize = 127;
 pub(crate) enum Json<'a> {
     Null,
     Bool(bool),
-    Integer(i64),
-    Float(f64),
+    /// As written, so that no digit is lost; within the range of an `f64`.
+    Number(&'a str),
     Text(Cow<'a, str>),
     Array(Vec<Json<'a>>),
     Object(Vec<(Cow<'a, str>, Json<'a>)>),
@@ -91,12 +91,9 @@ pub(super) fn read_object<'a>(
     Ok(())
 }
 
-/// The value of a number as it is written; `None` for one that no `f64` can hold.
-fn number(text: &str) -> Option<Json<'static>> {
-    match text.parse() {
-        Ok(integer) if text != "-0" => Some(Json::Integer(integer)),
-        _ => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Json::Float),
-    }
+/// A number as it is written; `None` for one that no `f64` can hold.
+fn number(text: &str) -> Option<Json<'_>> {
+    text.parse().is_ok_and(f64::is_finite).then_some(Json::Number(text))
 }
 
 #[cfg(test)]
@@ -109,8 +106,7 @@ mod tests {
         match json {
             Json::Null => Value::Null,
             Json::Bool(bool) => bool.into(),
-            Json::Integer(number) => number.into(),
-            Json::Float(number) => number.into(),
+            Json::Number(text) => text.parse::<f64>().unwrap().into(),
             Json::Text(text) => text.into(),
             Json::Array(values) => values.into_iter().map(as_serde).collect(),
             Json::Object(members) => members

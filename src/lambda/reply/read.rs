@@ -145,9 +145,8 @@ impl<'a> Written<'a> {
 
 /// 200 to 599 as a number, or as a string that holds one.
 fn parse_status(status: &Json<'_>) -> Option<u16> {
-    let number = match status {
-        Json::Integer(number) => *number as f64,
-        Json::Float(number) => *number,
+    let number: f64 = match status {
+        Json::Number(text) => text.parse().ok()?,
         Json::Text(text) => {
             let text = text.trim();
             let is_number = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.'));

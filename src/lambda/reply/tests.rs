@@ -70,6 +70,7 @@ fn statuses_are_read_leniently_within_200_to_599() {
 #[test]
 fn header_values_of_any_scalar_kind_are_text() {
     let payload = r#"{"statusCode":200,"headers":{"Content-Type":"a/b","n":1,"neg":-2,"f":1.5,
+        "big":12345678901234567890,"huge":1e21,"money":1.10,
         "t":true,"u":false,"gone":null,"list":["x",2,null],"trim":" \tv "},
         "multiValueHeaders":null}"#;
     let expected = [
@@ -77,6 +78,9 @@ fn header_values_of_any_scalar_kind_are_text() {
         "n: 1",
         "neg: -2",
         "f: 1.5",
+        "big: 12345678901234567890",
+        "huge: 1e21",
+        "money: 1.10",
         "t: true",
         "u: false",
         "list: x",
