@@ -85,7 +85,8 @@ impl<'a> Headers<'a> {
         if name.eq_ignore_ascii_case("content-length") {
             self.content_length = parse_integer(&value).or(self.content_length);
         }
-        if !is_dropped(&name) {
+        let is_no_type = value.is_empty() && name.eq_ignore_ascii_case("content-type");
+        if !is_dropped(&name) && !is_no_type {
             self.lines.push((name, value));
         }
         Ok(())

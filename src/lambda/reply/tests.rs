@@ -154,6 +154,12 @@ fn missing_content_types_have_the_formats_default() {
         (r#"{"statusCode":200}"#, Payload::Alb, Some("application/json")),
         (r#"{"statusCode":200}"#, Payload::Kong, Some("application/json")),
         (r#"{"statusCode":200}"#, Payload::V2, Some("text/plain; charset=utf-8")),
+        (
+            r#"{"statusCode":200,"headers":{"Content-Type":" "}}"#,
+            Payload::V1,
+            Some("application/json"),
+        ),
+        (r#"{"statusCode":204,"headers":{"Content-Type":""}}"#, Payload::V1, None),
         (r#"{"a":1}"#, Payload::V2, Some("application/json")),
         (r#"{"statusCode":204}"#, Payload::V2, None),
         (r#"{"statusCode":304}"#, Payload::V1, None),
