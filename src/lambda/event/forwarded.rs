@@ -7,7 +7,7 @@ use crate::request::{Header, RequestHead};
 pub struct Forwarded<'a> {
     /// `http` or `https`.
     pub proto: &'a str,
-    /// The port that the client connected to.
+    /// The port that the client connected to; 0 for a Unix-domain socket.
     pub port: u16,
     /// The host that the client asked for; empty when it named none.
     pub host: &'a [u8],

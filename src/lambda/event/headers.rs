@@ -7,6 +7,9 @@ use crate::lambda::event::json::Decimal;
 use crate::lambda::event::multimap::MultiMap;
 use crate::request::RequestHead;
 
+/// What nginx calls the address of a client on a Unix-domain socket.
+const UNIX: &[u8] = b"unix:";
+
 /// What is made up for a request's headers; kept apart, because the header table borrows from it.
 #[derive(Debug)]
 pub(crate) struct Made {
@@ -97,9 +100,14 @@ impl<'a> EventHeaders<'a> {
         if let Some(length) = &made.content_length {
             lines.push(b"content-length", length.as_bytes());
         }
-        lines.push(b"x-forwarded-for", facts.client_address);
+        // Who came through a Unix-domain socket has neither address nor port.
+        if facts.client_address != UNIX {
+            lines.push(b"x-forwarded-for", facts.client_address);
+        }
         lines.push(b"x-forwarded-proto", facts.forwarded.proto.as_bytes());
-        lines.push(b"x-forwarded-port", made.port.as_bytes());
+        if facts.forwarded.port != 0 {
+            lines.push(b"x-forwarded-port", made.port.as_bytes());
+        }
         if !facts.forwarded.host.is_empty() {
             lines.push(b"x-forwarded-host", facts.forwarded.host);
         }

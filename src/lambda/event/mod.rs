@@ -74,7 +74,7 @@ pub struct EventFacts<'a> {
     pub host: &'a [u8],
     /// `HTTP/1.1`, `HTTP/2.0`, as nginx's `$server_protocol` spells it.
     pub protocol: &'a str,
-    /// The client's address after real_ip.
+    /// The client's address after real_ip, `unix:` for a Unix-domain socket.
     pub client_address: &'a [u8],
     /// What the client used to get here.
     pub forwarded: Forwarded<'a>,

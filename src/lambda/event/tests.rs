@@ -268,6 +268,19 @@ fn payload_alb_multi_has_multi_values_only() {
 }
 
 #[test]
+fn a_client_on_a_unix_socket_has_no_address_and_no_port() {
+    let forwarded = Forwarded { port: 0, ..facts().forwarded };
+    let facts = EventFacts { client_address: b"unix:", forwarded, ..facts() };
+    for payload in [Payload::V1, Payload::V2, Payload::Alb] {
+        let event = event(payload, &Written::new("GET", "", &[]), &facts);
+        let names: Vec<&str> =
+            event["headers"].as_object().unwrap().keys().map(String::as_str).collect();
+        let expected = ["host", "x-amzn-trace-id", "x-forwarded-host", "x-forwarded-proto"];
+        assert_eq!(names, expected, "{payload:?}");
+    }
+}
+
+#[test]
 fn payload_alb_without_body_and_query_has_empty_ones() {
     let event = event(Payload::Alb, &Written::new("GET", "", &[]), &facts());
     assert_eq!(event["body"], "");
