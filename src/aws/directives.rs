@@ -11,13 +11,13 @@ use super::provider::profile::from_key_file;
 use super::provider::sts::{self, AssumeRole};
 use super::region::Region;
 use super::source::{Choice, CredentialSource, Sources, region_of_environment};
-use crate::directive::{Context, Directive, DirectiveError, Parameter, Takes, Words};
+use crate::directive::{Context, Directive, DirectiveError, Parameter, Place, Takes, Words};
 
 /// What one level has written.
 #[derive(Clone, Debug, Default)]
 pub struct AwsDirectives {
     region: Option<Region>,
-    credentials: Option<Choice>,
+    credentials: Option<(Choice, Place)>,
     /// `Some(None)` is `off`.
     assume_role: Option<Option<AssumeRole>>,
 }
@@ -41,7 +41,8 @@ impl AwsDirectives {
 
     /// The plan of a location that calls AWS. Reads the profile files for a region.
     ///
-    /// Errors: `AWS_REGION` or `AWS_DEFAULT_REGION`, where they are needed, are no regions.
+    /// Errors: `AWS_REGION` or `AWS_DEFAULT_REGION`, where they are needed, are no regions; a profile that is named is in no
+    /// file.
     pub fn compile(
         &self,
         environment: &Arc<Environment>,
@@ -54,9 +55,13 @@ impl AwsDirectives {
                 DirectiveError::new(text)
             })?,
         };
-        let choice = self.credentials.clone().unwrap_or_default();
+        let (choice, place) = self.credentials.clone().unwrap_or_default();
         let role = self.assume_role.clone().flatten();
         let source = CredentialSource::new(choice, role, self.region.clone(), environment);
+        if let Some(name) = source.missing_profile() {
+            let text = format!("there is no profile \"{name}\" in \"aws_credentials\" directive");
+            return Err(DirectiveError::new(text).at(&place));
+        }
         let from_profile = || if self.region.is_none() { source.profile_region() } else { None };
         let surrounding = surrounding.or_else(from_profile);
         let wants_region = self.region.is_none() && surrounding.is_none();
@@ -118,7 +123,8 @@ impl Directive for AwsCredentials {
                 let text = format!("{error} in \"{}\" directive", words.name());
                 DirectiveError::new(text)
             })?;
-            return words.set_once(&mut level.credentials, Choice::Static(file));
+            let choice = Choice::Static(file);
+            return words.set_once(&mut level.credentials, (choice, words.place().clone()));
         }
         if let Ok(further) = words.second() {
             return Err(words.invalid(further));
@@ -135,7 +141,7 @@ impl Directive for AwsCredentials {
                 _ => return Err(words.invalid(first)),
             },
         };
-        words.set_once(&mut level.credentials, choice)
+        words.set_once(&mut level.credentials, (choice, words.place().clone()))
     }
 }
 
@@ -312,7 +318,30 @@ mod tests {
     }
 
     #[test]
+    fn a_profile_that_is_in_no_file_is_an_error_unless_a_file_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, keys) = (folder.path().join("config"), folder.path().join("credentials"));
+        std::fs::write(&config, "[profile edge]\nregion = eu-west-1\n").unwrap();
+        let variables = [
+            ("AWS_CONFIG_FILE", config.to_str().unwrap()),
+            ("AWS_SHARED_CREDENTIALS_FILE", keys.to_str().unwrap()),
+        ];
+        let level = |name: &str| level("eu-west-1", &format!("profile={name}"), "");
+        assert!(compile(&level("edge"), &variables).is_ok());
+        let missing = "there is no profile \"nope\" in \"aws_credentials\" directive".to_owned();
+        for variables in [&variables[..], &[]] {
+            assert_eq!(compile(&level("nope"), variables).unwrap_err(), missing);
+        }
+        std::fs::create_dir(&keys).unwrap();
+        assert!(compile(&level("nope"), &variables).is_ok());
+    }
+
+    #[test]
     fn a_level_inherits_what_it_has_not_written_and_off_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config");
+        std::fs::write(&config, "[profile a]\n").unwrap();
+        let variables = [("AWS_CONFIG_FILE", config.to_str().unwrap())];
         let outer = level("eu-west-1", "imds", &format!("{ROLE} session=edge"));
         for (inner, description, region) in [
             (AwsDirectives::default(), format!("imds role={ROLE} session=edge"), "eu-west-1"),
@@ -326,7 +355,7 @@ mod tests {
         ] {
             let mut merged = inner;
             merged.merge(&outer);
-            let plan = compile(&merged, &[]).unwrap();
+            let plan = compile(&merged, &variables).unwrap();
             assert_eq!(plan.source().description(), description);
             assert_eq!(plan.region(None).map(Region::as_str), Some(region));
         }

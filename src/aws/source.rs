@@ -126,6 +126,13 @@ impl CredentialSource {
         }
     }
 
+    /// The profile that the source names and no file has; `None` also while a file cannot be read. Reads files: at
+    /// configuration only.
+    pub(crate) fn missing_profile(&self) -> Option<&str> {
+        let Choice::Profile(Some(name)) = &self.choice else { return None };
+        self.files.lack(name).then_some(name)
+    }
+
     /// Fresh credentials. Blocks for seconds: helper threads only.
     ///
     /// Errors: every [`FetchError`]; [`FetchError::Expired`] for credentials that are over at `now_unix_s`.

@@ -82,6 +82,24 @@ AWS_ENDPOINT_URL_STS=http://$STS
 --- request
 ["GET /", {"control": "GET /stats", "response_json": "/events/sts.AssumeRole = 1"}, {"control": "GET /invocations", "response_json": "/invocations/0/access_key_id ~ ^ASIA"}]
 
+=== a profile that is in no file is an error of the configuration
+--- http_config
+    aws_region us-east-1;
+    lambda_endpoint http://$LAMBDA_HTTP;
+--- conf_files
+>>> credentials
+[base]
+aws_access_key_id = $ACCESS_KEY_ID
+aws_secret_access_key = $SECRET_ACCESS_KEY
+--- env
+AWS_SHARED_CREDENTIALS_FILE=$TEST_DIR/conf/credentials
+--- config
+    aws_credentials profile=nope;
+    location / { lambda_pass hello; }
+--- must_die
+--- error_log
+qr/\[emerg\] .* there is no profile "nope" in "aws_credentials" directive in .*nginx\.conf:\d+/
+
 === the container's endpoint with a token
 --- isolated
 --- http_config

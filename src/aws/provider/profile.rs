@@ -52,6 +52,11 @@ impl ProfileFiles {
         Ok(all)
     }
 
+    /// True when there is no such profile, and no file that cannot be read.
+    pub(crate) fn lack(&self, name: &str) -> bool {
+        self.read().is_ok_and(|all| !all.contains_key(name))
+    }
+
     /// The region that a profile sets.
     pub(crate) fn region(&self, environment: &Environment, name: Option<&str>) -> Option<Region> {
         let (name, _) = chosen(environment, name);
