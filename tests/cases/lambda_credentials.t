@@ -251,6 +251,24 @@ AWS_EC2_METADATA_SERVICE_ENDPOINT=http://$IMDS
 ["GET /", {"control": "GET /invocations?n=1", "response_json": "/invocations/0/access_key_id = \"AKIAFILE\""}, "GET /env", "GET /imds", {"control": "GET /invocations?n=1", "response_json": "/invocations/0/access_key_id ~ ^ASIA"}]
 --- error_code: [200, 503, 200]
 
+=== refused credentials are no timeout, however short lambda_read_timeout is
+The request waits two seconds for others.
+--- http_config
+    aws_region us-east-1;
+    aws_credentials env;
+    lambda_endpoint http://$LAMBDA_HTTP;
+--- env
+AWS_ACCESS_KEY_ID=AKIAUNKNOWN
+AWS_SECRET_ACCESS_KEY=secret
+--- config
+    location / { lambda_pass hello; lambda_read_timeout 500ms; }
+--- request: GET /
+--- error_code: 502
+--- response_json
+/message = "Function could not be invoked"
+--- error_log
+function=hello, error=UnrecognizedClientException
+
 === more sources of credentials than there is room for are told at nginx -t
 --- http_config
     aws_region us-east-1;

@@ -34,6 +34,7 @@ pub(super) fn begin(upstream: &mut ngx_http_upstream_t, call: &mut Call) -> ngx_
             call.timer.log = (*ngx_cycle).log;
             // A waiting request does not keep a worker from ending: it is a request as any other.
             ngx_add_timer(&mut call.timer, LOOK_EVERY_MS);
+            stop_read_timer(upstream);
             stand_in(upstream, call, recv_nothing);
         }
         return AGAIN;
@@ -99,6 +100,22 @@ unsafe extern "C" fn look(event: *mut ngx_event_t) {
 pub(super) unsafe fn watch_end(upstream: &mut ngx_http_upstream_t, call: &mut Call) {
     // SAFETY: the caller's.
     unsafe { stand_in(upstream, call, recv_end) };
+}
+
+/// The API has answered: `lambda_read_timeout` is not for the wait that follows, which has an end of its own.
+///
+/// # Safety
+/// The upstream's connection, if it has one, is live.
+unsafe fn stop_read_timer(upstream: &ngx_http_upstream_t) {
+    // SAFETY: the caller's; a connection has both events.
+    unsafe {
+        if let Some(connection) = connection(upstream)
+            && let Some(read) = (*connection.as_ptr()).read.as_mut()
+            && read.timer_set() != 0
+        {
+            ngx_del_timer(read);
+        }
+    }
 }
 
 /// The connection of an upstream that has one.
