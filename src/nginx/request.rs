@@ -183,6 +183,11 @@ impl<'a> Request<'a> {
         self.bytes(self.get().uri)
     }
 
+    /// False once a `rewrite ... break` has made another path, which need not begin with the location's name.
+    pub(super) fn is_path_of_location(self) -> bool {
+        self.get().valid_location() != 0
+    }
+
     /// The host that the client asked for, port included; empty when it named none.
     ///
     /// A whole URI in the request line goes before `Host`, as it does for nginx's choice of a server.

@@ -48,6 +48,23 @@ AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
 --- response_json
 ["/rawPath = \"/v1/users/%20x\"", "/rawPath = \"/whole/a\"", "/rawPath = \"/m/x\""]
 
+=== a rewritten path is sent whole, as proxy_pass does
+--- http_config
+    aws_region us-east-1;
+    lambda_endpoint http://$LAMBDA_HTTP;
+--- env
+AWS_ACCESS_KEY_ID=$ACCESS_KEY_ID
+AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
+--- config
+    location /api/ { rewrite ^/api/(.*)$ /new/$1 break; lambda_pass https://echo.lambda-url.us-east-1.on.aws/v1/; }
+    location /short/ { rewrite ^/short/(.*)$ /$1 break; lambda_pass https://echo.lambda-url.us-east-1.on.aws/v1/; }
+    location /again/ { rewrite ^/again/(.*)$ /plain/$1 last; }
+    location /plain/ { lambda_pass https://echo.lambda-url.us-east-1.on.aws/v1/; }
+--- request
+["GET /api/a%20b?q", "GET /short/a", "GET /again/a", "GET /plain/a"]
+--- response_json
+["/rawPath = \"/new/a%20b\"", "/rawPath = \"/a\"", "/rawPath = \"/v1/a\"", "/rawPath = \"/v1/a\""]
+
 === a path of the URL needs a prefix to stand in for
 --- http_config
     aws_region us-east-1;

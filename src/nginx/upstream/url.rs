@@ -49,17 +49,22 @@ impl UrlRequest {
 }
 
 /// Without a path of the URL the client's, where it is the one that was authorised; else the URL's in place of the
-/// location's. A URL with variables is taken as it is.
+/// location's, and after a `rewrite ... break` the rewritten one alone. A URL with variables is taken as it is.
 ///
 /// *Source*: ngx_http_proxy_create_request.
 fn path(request: Request<'_>, location: &LambdaLocation, url: &FunctionUrl) -> Vec<u8> {
     let Some(own) = url.path() else {
         return event_path(request.raw_path(), request.normalised_path()).into_owned();
     };
-    let mut path = own.as_bytes().to_vec();
-    if location.template.is_none() {
+    let mut path = Vec::new();
+    if location.template.is_some() {
+        path.extend_from_slice(own.as_bytes());
+    } else if request.is_path_of_location() {
+        path.extend_from_slice(own.as_bytes());
         let rest = request.normalised_path().get(location.name_bytes..).unwrap_or_default();
         push_path(&mut path, rest);
+    } else {
+        push_path(&mut path, request.normalised_path());
     }
     path
 }
