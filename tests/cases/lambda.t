@@ -223,6 +223,9 @@ PUT /functions/lambda-limited {"payload": {"statusCode": 200}}
 --- error_code: [200, 413, 413, 413]
 --- response_json
 ["/statusCode = 200", "/message = \"Request body is too large for the function\"", "/message = \"Request body is too large for the function\"", "/message = \"Request body is too large for the function\""]
+--- error_log
+qr/\[error\] .* lambda: invocation failed, function=lambda-limited, error=too_large, request_id=, client: .* "POST \/ /
+qr/\[error\] .* lambda: invocation failed, function=lambda-limited, error=too_large, request_id=, client: .* "GET \/event /
 
 === a response that is too large is refused
 --- http_config

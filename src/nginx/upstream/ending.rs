@@ -27,12 +27,16 @@ fn own_context(request: Request<'_>) -> Option<&mut RequestContext> {
     request.is_main().then(|| unsafe { context::get_or_create(request.raw()) }).flatten()
 }
 
-/// The status that ends a request whose invocation was not begun.
+/// The status that ends a request whose invocation was not begun; without a `label`, the function's, the log has it already.
 pub(super) fn refuse_early(
     request: Request<'_>,
     location: &LambdaLocation,
+    label: Option<&str>,
     failure: &Failure,
 ) -> ngx_int_t {
+    if let Some(label) = label {
+        log_failure(request, label, failure, b"");
+    }
     let refusal = failure.refusal(location.plan.function_error_status);
     let Some(context) = own_context(request) else { return ngx_int_t::from(refusal.status as i16) };
     context.invocation.get_or_insert_default().error = Some(failure.name().into());
@@ -106,8 +110,12 @@ fn note_failure(request: Request<'_>, call: &mut Call, failure: &Failure) {
         invocation.error = Some(failure.name().into());
         request_id = invocation.request_id.clone().unwrap_or_default();
     }
-    let request_id = String::from_utf8_lossy(&request_id);
-    let (label, name) = (&call.function.label, failure.name());
+    log_failure(request, &call.function.label, failure, &request_id);
+}
+
+fn log_failure(request: Request<'_>, label: &str, failure: &Failure, request_id: &[u8]) {
+    let request_id = String::from_utf8_lossy(request_id);
+    let name = failure.name();
     let detail = match failure {
         Failure::InvalidReply(invalid) => format!(", {invalid}"),
         Failure::AnswerTooLarge => ", response is over \"lambda_max_response\"".to_owned(),

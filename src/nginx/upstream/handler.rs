@@ -29,7 +29,9 @@ const NOT_YET: Failure = Failure::NoCredentials { retry_after_s: RETRY_AFTER_S }
 /// Answers a request of a location with lambda_pass.
 pub(in crate::nginx) fn handle(request: Request<'_>, location: &LambdaLocation) -> ngx_int_t {
     if request.content_length().is_some_and(|length| length > location.plan.max_request_bytes) {
-        return ending::refuse_early(request, location, &Failure::TooLarge);
+        let function = function(request, location).ok();
+        let label = function.as_ref().map_or(&location.plan.pass.text, |function| &function.label);
+        return ending::refuse_early(request, location, Some(&**label), &Failure::TooLarge);
     }
     let raw = request.raw().as_ptr();
     // SAFETY: live; nginx calls `body_arrived` once, at once or later.
@@ -65,8 +67,10 @@ unsafe extern "C" fn body_arrived(request: *mut ngx_http_request_t) {
 
 /// Makes the call and hands it to an upstream, or says with which status the request ends.
 fn begin(request: Request<'_>, location: &LambdaLocation) -> Result<(), ngx_int_t> {
-    let call = prepare(request, location).map_err(|unable| match unable {
-        Unable::Refused(failure) => ending::refuse_early(request, location, &failure),
+    let refuse = |label, failure| ending::refuse_early(request, location, label, &failure);
+    let function = function(request, location).map_err(|failure| refuse(None, failure))?;
+    let call = prepare(request, location, &function).map_err(|unable| match unable {
+        Unable::Refused(failure) => refuse(Some(&*function.label), failure),
         Unable::Failed => FAILED,
     })?;
     let raw = request.raw();
@@ -112,11 +116,11 @@ impl From<Failure> for Unable {
     }
 }
 
-fn prepare(request: Request<'_>, location: &LambdaLocation) -> Result<Call, Unable> {
-    let function = match &location.function {
-        Some(function) => Rc::clone(function),
-        None => Rc::new(evaluate_function(request, location)?),
-    };
+fn prepare(
+    request: Request<'_>,
+    location: &LambdaLocation,
+    function: &Rc<Function>,
+) -> Result<Call, Unable> {
     let (generation, credentials) = location.credentials().current().ok_or(NOT_YET)?;
     let destination = location.destination(request.main_conf(), &function.name);
     let destination = destination.map_err(|unreached| match unreached {
@@ -146,7 +150,7 @@ fn prepare(request: Request<'_>, location: &LambdaLocation) -> Result<Call, Unab
     Ok(Call {
         request: request.raw(),
         location: NonNull::from(location),
-        function,
+        function: Rc::clone(function),
         destination,
         url,
         credentials: Arc::clone(&credentials),
@@ -168,8 +172,11 @@ fn prepare(request: Request<'_>, location: &LambdaLocation) -> Result<Call, Unab
     })
 }
 
-/// The function of a name with variables.
-fn evaluate_function(request: Request<'_>, location: &LambdaLocation) -> Result<Function, Failure> {
+/// The function that the request invokes; a name that is none is in the log.
+fn function(request: Request<'_>, location: &LambdaLocation) -> Result<Rc<Function>, Failure> {
+    if let Some(function) = &location.function {
+        return Ok(Rc::clone(function));
+    }
     let text = location.template.as_ref().and_then(|template| request.evaluate(template));
     let name = text.and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| {
         if location.is_latest {
@@ -178,7 +185,8 @@ fn evaluate_function(request: Request<'_>, location: &LambdaLocation) -> Result<
             FunctionName::parse(text)
         }
     });
-    name.map(|name| Function::new(name, location.plan.pass.stream)).ok_or_else(|| {
+    let function = name.map(|name| Rc::new(Function::new(name, location.plan.pass.stream)));
+    function.ok_or_else(|| {
         let text = String::from_utf8_lossy(text.unwrap_or_default());
         log::write(
             request.log(),
