@@ -25,6 +25,8 @@ harness::scenarios![
     certificates_are_verified_against_the_systems_roots_unless_a_file_is_given,
     certificates_that_are_no_good_are_refused_and_logged,
     idle_connections_are_not_made_to_a_server_with_a_bad_certificate,
+    function_urls_that_clients_make_up_lock_nobody_out,
+    destinations_with_requests_are_not_given_up,
 ];
 
 /// The endpoint whose addresses the tests say.
@@ -230,5 +232,72 @@ fn idle_connections_are_not_made_to_a_server_with_a_bad_certificate(flavour: Fla
     })?;
     expect_equal("requests", aws.count("/sites/lambda_https/requests")?, 0)?;
     expect(&nginx.get("/")?, 200, "hello")?;
+    nginx.stop()
+}
+
+/// The most destinations that a location keeps.
+const MOST: u64 = 64;
+
+/// An nginx whose clients name the function URL, `over` being the endpoint and what else is said of it.
+fn named_by_clients(flavour: Flavour, aws: &AwsDouble, over: &str) -> Outcome<Nginx> {
+    Nginx::builder(flavour)?
+        .env("AWS_ACCESS_KEY_ID", aws.address("access_key_id")?)
+        .env("AWS_SECRET_ACCESS_KEY", aws.address("secret_access_key")?)
+        .http(&format!("aws_region us-east-1; {over}"))
+        .server("location / { lambda_pass https://$arg_id.lambda-url.us-east-1.on.aws; }")
+        .start()
+}
+
+fn map_url(aws: &AwsDouble, id: &str, function: &str) -> Outcome {
+    aws.control("PUT", &format!("/urls/{id}"), &format!(r#"{{"function":"{function}"}}"#))?;
+    Ok(())
+}
+
+fn function_urls_that_clients_make_up_lock_nobody_out(flavour: Flavour) -> Outcome {
+    let aws = AwsDouble::start()?;
+    for site in ["lambda_http", "lambda_https"] {
+        let scheme = if site == "lambda_http" { "http" } else { "https" };
+        let over = format!(
+            "lambda_endpoint {scheme}://{}; lambda_ssl_trusted_certificate {};",
+            aws.address(site)?,
+            aws.address("ca")?
+        );
+        let nginx = named_by_clients(flavour, &aws, &over)?;
+        map_url(&aws, "own", "hello")?;
+        for number in 0..2 * MOST {
+            map_url(&aws, &format!("other{number}"), "hello")?;
+            expect(&nginx.get(&format!("/?id=other{number}"))?, 200, "hello")?;
+            expect(&nginx.get("/?id=own")?, 200, "hello")?;
+        }
+        // The one that is always used is never given up, and what is given up leaves no connection behind.
+        let connections = aws.count(&format!("/sites/{site}/connections"))?;
+        expect_equal("connections", connections, 2 * MOST + 1)?;
+        until(PATIENCE, "connections are closed", || {
+            aws.count(&format!("/sites/{site}/open")).ok().filter(|open| *open <= MOST)
+        })?;
+        expect(&nginx.get("/?id=other0")?, 200, "hello")?;
+        nginx.stop()?;
+    }
+    Ok(())
+}
+
+fn destinations_with_requests_are_not_given_up(flavour: Flavour) -> Outcome {
+    let aws = AwsDouble::start()?;
+    let over = format!("lambda_endpoint http://{};", aws.address("lambda_http")?);
+    let nginx = named_by_clients(flavour, &aws, &over)?;
+    map_url(&aws, "last", "hello")?;
+    let mut waiting = Vec::new();
+    for number in 0..MOST {
+        map_url(&aws, &format!("busy{number}"), "hang")?;
+        let mut client = nginx.connect()?;
+        client.send(&Request::get(&format!("/?id=busy{number}")).to_bytes())?;
+        waiting.push(client);
+    }
+    until(PATIENCE, "invocations", || aws.invocations("hang").ok().filter(|n| *n == MOST))?;
+    expect(&nginx.get("/?id=last")?, 502, "Function could not be invoked")?;
+    let line = r#"\[error\].*function=last, error=destinations, 64 destinations of "lambda_pass" are in use"#;
+    nginx.wait_for_log(&Regex::new(line)?, PATIENCE)?;
+    drop(waiting);
+    until(PATIENCE, "room", || nginx.get("/?id=last").ok().filter(|answer| answer.status == 200))?;
     nginx.stop()
 }

@@ -27,6 +27,8 @@ pub enum Failure {
     CredentialsRejected(ErrorName),
     /// The API refused for another reason.
     Api(ErrorName),
+    /// The location's `lambda_pass` has as many destinations as it may, all of them in use.
+    NoDestination,
     /// No connection to the endpoint, or it broke.
     Connect,
     /// No answer in time.
@@ -61,6 +63,7 @@ impl Failure {
             }
             Self::Throttled { .. } => "throttled",
             Self::TooLarge => "too_large",
+            Self::NoDestination => "destinations",
             Self::Connect => "connect",
             Self::Timeout => "timeout",
             Self::NoCredentials { .. } => "credentials",
@@ -83,7 +86,9 @@ impl Failure {
             Self::CredentialsRejected(_) => {
                 (Reason::Credentials, 502, "Function could not be invoked")
             }
-            Self::Api(_) => (Reason::Api, 502, "Function could not be invoked"),
+            Self::Api(_) | Self::NoDestination => {
+                (Reason::Api, 502, "Function could not be invoked")
+            }
             Self::Connect => (Reason::Connect, 502, "Function endpoint is unreachable"),
             Self::Timeout => (Reason::Timeout, 504, "Function timed out"),
             Self::NoCredentials { .. } => {
@@ -182,6 +187,14 @@ mod tests {
                 "Function could not be invoked",
                 "api",
                 "SomeException",
+                None,
+            ),
+            (
+                Failure::NoDestination,
+                502,
+                "Function could not be invoked",
+                "api",
+                "destinations",
                 None,
             ),
             (Failure::Connect, 502, "Function endpoint is unreachable", "connect", "connect", None),

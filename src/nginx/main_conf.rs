@@ -12,7 +12,7 @@ use super::metrics::Metrics;
 use super::request_id::RequestIds;
 use super::sets::{self, ConsumerSetCell};
 use super::shared::Zone;
-use super::upstream::{AddressList, Endpoint, Settings, create_context};
+use super::upstream::{AddressList, Endpoint, Settings, SharedEndpoint, create_context};
 use super::{clock, log, upstream, worker};
 use crate::aws::slot::MAX_SOURCES;
 use crate::aws::source::CredentialSource;
@@ -22,15 +22,12 @@ use crate::directive::DirectiveError;
 use crate::key_auth::ArgumentName;
 use crate::lambda::LambdaPlan;
 use crate::observe::{Health, Labels, Page};
-use nginx_sys::{
-    ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_module, ngx_pool_t, ngx_ssl_t,
-};
+use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_module, ngx_ssl_t};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use parking_lot::Mutex;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_void};
 use std::path::{Path, PathBuf};
-use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,9 +54,11 @@ pub(super) struct MainConf {
     pub(super) sets: Vec<ConsumerSetCell>,
     /// The zones of counters, by number.
     pub(super) limit_zones: Vec<LimitZone>,
-    endpoints: RefCell<Vec<NonNull<Endpoint>>>,
+    endpoints: RefCell<Vec<SharedEndpoint>>,
     /// The endpoints' names, for the thread that keeps them fresh.
     names: Arc<Mutex<Vec<Arc<AddressList>>>>,
+    /// Whether that thread runs.
+    has_watcher: Cell<bool>,
     /// What the metadata service has said at configuration; `None` until it is asked.
     instance_region: Option<Option<Region>>,
     tls_contexts: Vec<(Option<PathBuf>, *mut ngx_ssl_t)>,
@@ -86,30 +85,30 @@ impl MainConf {
         }
     }
 
-    /// The endpoint with these settings; `None` when memory is short.
+    /// The endpoint with these settings.
     ///
     /// With `is_serving` nothing blocks: the host's name is looked up on a helper thread.
     ///
     /// # Safety
-    /// `pool` is the configuration's; `ssl` is null or lives as long.
+    /// `ssl` is null or lives as long as the configuration; no reference to an endpoint is held.
     pub(super) unsafe fn endpoint(
         &self,
-        pool: *mut ngx_pool_t,
         settings: Settings,
         ssl: *mut ngx_ssl_t,
         is_serving: bool,
-    ) -> Option<NonNull<Endpoint>> {
+    ) -> SharedEndpoint {
         let mut endpoints = self.endpoints.borrow_mut();
-        // SAFETY: endpoints live in the configuration's pool.
-        let known = endpoints.iter().find(|it| *unsafe { it.as_ref() }.settings() == settings);
-        if let Some(endpoint) = known {
-            return Some(*endpoint);
+        // SAFETY: the list shares its endpoints.
+        let is_known =
+            |it: &&SharedEndpoint| *unsafe { it.as_ptr().as_ref() }.settings() == settings;
+        if let Some(known) = endpoints.iter().find(is_known) {
+            return known.clone();
         }
         // SAFETY: the caller's.
-        let endpoint = unsafe { Endpoint::create(pool, settings, ssl) }?;
-        endpoints.push(endpoint);
+        let endpoint = unsafe { SharedEndpoint::new(settings, ssl) };
+        endpoints.push(endpoint.clone());
         // SAFETY: just made.
-        let addresses = unsafe { endpoint.as_ref() }.addresses();
+        let addresses = unsafe { endpoint.as_ptr().as_ref() }.addresses();
         if is_serving && !addresses.is_fixed() {
             let list = Arc::clone(&addresses);
             worker::spawn("apigate-name", move || {
@@ -124,7 +123,24 @@ impl MainConf {
                 format_args!("lambda: \"{host}\" is not resolved yet, error={error}"),
             );
         }
-        Some(endpoint)
+        endpoint
+    }
+
+    /// Lets go of the endpoints that no destination has any more. One with a connection on its way stays until it is asked for
+    /// again, or until the next time.
+    pub(super) fn release_endpoints(&self) {
+        self.endpoints.borrow_mut().retain(|endpoint| {
+            if !endpoint.is_alone() {
+                return true;
+            }
+            let raw = endpoint.as_ptr();
+            // SAFETY: the list shares the endpoint, and no destination does; a request has its destination.
+            let (addresses, is_over) = unsafe { (raw.as_ref().addresses(), Endpoint::retire(raw)) };
+            if is_over {
+                self.names.lock().retain(|list| !Arc::ptr_eq(list, &addresses));
+            }
+            !is_over
+        });
     }
 
     /// The instance's region, asked for once a configuration; `None` when the metadata service does not tell it.
@@ -147,9 +163,8 @@ impl MainConf {
     /// Has the names looked up again and again; starts the thread that does it.
     fn watch_names(&self, lists: impl IntoIterator<Item = Arc<AddressList>>) {
         let mut names = self.names.lock();
-        let was_empty = names.is_empty();
         names.extend(lists.into_iter().filter(|list| !list.is_fixed() || list.is_empty()));
-        if !was_empty || names.is_empty() {
+        if names.is_empty() || self.has_watcher.replace(true) {
             return;
         }
         let names = Arc::clone(&self.names);
@@ -326,10 +341,10 @@ impl MainConf {
         self.await_credentials();
         let mut names = Vec::new();
         for endpoint in self.endpoints.borrow().iter() {
-            // SAFETY: endpoints live in the cycle's pool; no reference to one is held.
+            // SAFETY: the list shares its endpoints; no reference to one is held.
             unsafe {
-                upstream::maintain(*endpoint);
-                names.push(endpoint.as_ref().addresses());
+                upstream::maintain(endpoint.as_ptr());
+                names.push(endpoint.as_ptr().as_ref().addresses());
             }
         }
         self.watch_names(names);

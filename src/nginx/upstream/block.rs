@@ -8,7 +8,7 @@ use crate::nginx::memory;
 use nginx_sys::{
     NGX_ERROR, NGX_OK, NGX_PEER_FAILED, ngx_event_free_peer_pt, ngx_event_get_peer_pt,
     ngx_event_save_peer_session_pt, ngx_event_set_peer_session_pt, ngx_http_request_t,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_pool_t, ngx_uint_t,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_str_t, ngx_uint_t,
 };
 use std::ffi::c_void;
 use std::ptr::NonNull;
@@ -17,29 +17,33 @@ const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
 
 /// A copy of the block that nginx takes for one, with the block itself behind it.
 #[repr(C)]
-struct Wrapped {
+pub(super) struct Wrapped {
     upstream: ngx_http_upstream_srv_conf_t,
     block: *mut ngx_http_upstream_srv_conf_t,
+    /// What `upstream.host` points to.
+    _name: Box<str>,
 }
 
-/// The block with [`init`] before its own; `None` when memory is short.
-///
-/// The block itself is left alone: proxy_pass may use it too. `name` is for SNI and verification, for the block's is nobody's.
-///
-/// # Safety
-/// `pool` is the configuration's; the block lives as long.
-pub(super) unsafe fn wrap_upstream(
-    pool: *mut ngx_pool_t,
-    block: *mut ngx_http_upstream_srv_conf_t,
-    name: &str,
-) -> Option<*mut ngx_http_upstream_srv_conf_t> {
-    // SAFETY: the caller's; a block is plain data.
-    unsafe {
-        let mut upstream = std::ptr::read(block);
-        upstream.host = memory::copy(pool, name.as_bytes())?;
+impl Wrapped {
+    /// The block with [`init`] before its own.
+    ///
+    /// The block itself is left alone: proxy_pass may use it too. `name` is for SNI and verification, for the block's is
+    /// nobody's.
+    ///
+    /// # Safety
+    /// The block outlives what is made.
+    pub(super) unsafe fn new(block: *mut ngx_http_upstream_srv_conf_t, name: &str) -> Box<Self> {
+        // SAFETY: the caller's; a block is plain data.
+        let mut upstream = unsafe { std::ptr::read(block) };
+        let name: Box<str> = name.into();
+        upstream.host = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
         upstream.peer.init = Some(init);
-        let placed = memory::place(pool, Wrapped { upstream, block })?;
-        Some(&raw mut (*placed.as_ptr()).upstream)
+        Box::new(Self { upstream, block, _name: name })
+    }
+
+    /// For `conf.upstream`; valid while the box lives.
+    pub(super) fn as_upstream(&self) -> *mut ngx_http_upstream_srv_conf_t {
+        std::ptr::from_ref(self).cast::<ngx_http_upstream_srv_conf_t>().cast_mut()
     }
 }
 
@@ -61,7 +65,7 @@ unsafe extern "C" fn init(
     upstream: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
     guard("peer init", ERROR, || {
-        // SAFETY: `wrap_upstream` made the upstream, the first field of a Wrapped; the request is live.
+        // SAFETY: `Wrapped::new` made the upstream, the first field of a Wrapped; the request is live.
         unsafe {
             let block = (*upstream.cast::<Wrapped>()).block;
             let (Some(stock), Some(request)) = ((*block).peer.init, NonNull::new(request)) else {

@@ -8,7 +8,7 @@ use nginx_sys::{
     NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT, NGX_HTTP_UPSTREAM_FT_TIMEOUT, NGX_OK, ngx_array_t,
     ngx_cacheline_size, ngx_conf_t, ngx_hash_init_t, ngx_http_complex_value_t,
     ngx_http_upstream_conf_t, ngx_http_upstream_hide_headers_hash, ngx_int_t, ngx_pagesize,
-    ngx_pcalloc, ngx_pool_t, ngx_str_t,
+    ngx_str_t,
 };
 
 /// Headers of replies that nginx makes itself or takes for orders.
@@ -100,22 +100,25 @@ unsafe fn hide_headers(
     }
 }
 
-/// A complex value that is constant text; `None` when memory is short.
-///
-/// # Safety
-/// `pool` is live.
-pub(super) unsafe fn constant(
-    pool: *mut ngx_pool_t,
-    text: &str,
-) -> Option<*mut ngx_http_complex_value_t> {
-    // SAFETY: the caller's; all-zero is a value without variables.
-    unsafe {
-        let size = size_of::<ngx_http_complex_value_t>();
-        let value = ngx_pcalloc(pool, size).cast::<ngx_http_complex_value_t>();
-        if value.is_null() {
-            return None;
-        }
-        (*value).value = memory::copy(pool, text.as_bytes())?;
-        Some(value)
+/// A complex value that is constant text.
+pub(super) struct Constant {
+    value: ngx_http_complex_value_t,
+    /// What `value` points to.
+    _text: Box<str>,
+}
+
+impl Constant {
+    /// The value of a text.
+    pub(super) fn new(text: &str) -> Box<Self> {
+        let text: Box<str> = text.into();
+        // SAFETY: all-zero is a value without variables.
+        let mut value: ngx_http_complex_value_t = unsafe { std::mem::zeroed() };
+        value.value = ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() };
+        Box::new(Self { value, _text: text })
+    }
+
+    /// For nginx, which only reads it; valid while the box lives.
+    pub(super) fn as_ptr(&self) -> *mut ngx_http_complex_value_t {
+        std::ptr::from_ref(&self.value).cast_mut()
     }
 }

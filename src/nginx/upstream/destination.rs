@@ -5,9 +5,9 @@
 //! first request needs them.
 
 use super::addresses::AddressList;
-use super::block::wrap_upstream;
-use super::conf::{constant, upstream_conf};
-use super::pool::Settings;
+use super::block::Wrapped;
+use super::conf::{Constant, upstream_conf};
+use super::pool::{Settings, SharedEndpoint};
 use super::request_head::SERVICE;
 use crate::aws::Region;
 use crate::aws::sigv4::Signer;
@@ -17,7 +17,7 @@ use crate::nginx::main_conf::MainConf;
 use nginx_sys::{
     NGX_HTTP_UPSTREAM_CREATE, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_upstream_conf_t,
     ngx_http_upstream_main_conf_t, ngx_http_upstream_module, ngx_http_upstream_srv_conf_t,
-    ngx_msec_t, ngx_pool_t, ngx_ssl_t,
+    ngx_msec_t, ngx_ssl_t,
 };
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -60,6 +60,15 @@ pub(super) struct Destination {
     intercepting: Box<ngx_http_upstream_conf_t>,
     /// `None` for an `upstream { }` block.
     addresses: Option<Arc<AddressList>>,
+    /// What both confs point to.
+    _upstream: Upstream,
+    _ssl_name: Option<Box<Constant>>,
+}
+
+/// Whose connections a destination uses; shared for as long as the destination lives.
+enum Upstream {
+    Pool { _endpoint: SharedEndpoint },
+    Block { _wrapped: Box<Wrapped> },
 }
 
 impl Destination {
@@ -86,7 +95,6 @@ impl Destination {
 
 /// What all destinations of a location have in common.
 pub(super) struct Ground {
-    pool: *mut ngx_pool_t,
     plan: Arc<LambdaPlan>,
     block: Option<NonNull<ngx_http_upstream_srv_conf_t>>,
     ssl: *mut ngx_ssl_t,
@@ -121,12 +129,11 @@ impl Ground {
             let ssl = if needs_tls { main.tls_context(cf, plan)? } else { null_mut() };
             let no_memory = || DirectiveError::new("out of memory").at(&plan.pass.place);
             let conf = Box::new(upstream_conf(cf, plan).ok_or_else(no_memory)?);
-            Ok(Self { pool: (*cf).pool, plan: Arc::clone(plan), block, ssl, conf })
+            Ok(Self { plan: Arc::clone(plan), block, ssl, conf })
         }
     }
 
-    /// The destination at a site; `None` when memory is short. With `is_serving` nothing blocks: the host's name is looked up
-    /// on a helper thread.
+    /// The destination at a site. With `is_serving` nothing blocks: the host's name is looked up on a helper thread.
     ///
     /// # Safety
     /// Called in the merge that has made `self`, or in a worker that serves its configuration.
@@ -135,43 +142,50 @@ impl Ground {
         main: &MainConf,
         site: Site,
         is_serving: bool,
-    ) -> Option<Destination> {
+    ) -> Destination {
         let reach = Reach::new(&self.plan, &site);
         let name = reach.ssl_name.as_deref();
-        // SAFETY: the pool lives as long as the configuration, and so does everything made in it.
-        unsafe {
-            let (upstream, addresses) = match self.block {
+        let mut addresses = None;
+        // SAFETY: blocks and TLS contexts live as long as the configuration; no reference to an endpoint is held.
+        let (raw, upstream) = unsafe {
+            match self.block {
                 Some(block) => {
-                    let name = name.unwrap_or(&site.host);
-                    (wrap_upstream(self.pool, block.as_ptr(), name)?, None)
+                    let wrapped = Wrapped::new(block.as_ptr(), name.unwrap_or(&site.host));
+                    (wrapped.as_upstream(), Upstream::Block { _wrapped: wrapped })
                 }
                 None => {
                     let settings = settings(&self.plan, &reach);
                     let ssl = if reach.is_tls { self.ssl } else { null_mut() };
-                    let endpoint = main.endpoint(self.pool, settings, ssl, is_serving)?;
-                    let upstream = (*endpoint.as_ptr()).as_upstream();
-                    (upstream, Some(endpoint.as_ref().addresses()))
-                }
-            };
-            let mut conf = Box::new(std::ptr::read(&*self.conf));
-            conf.upstream = upstream;
-            if reach.is_tls {
-                conf.ssl = self.ssl;
-                if let Some(name) = name {
-                    conf.ssl_name = constant(self.pool, name)?;
+                    let endpoint = main.endpoint(settings, ssl, is_serving);
+                    let shared = endpoint.as_ptr().as_mut();
+                    addresses = Some(shared.addresses());
+                    (shared.as_upstream(), Upstream::Pool { _endpoint: endpoint })
                 }
             }
-            let mut intercepting = Box::new(std::ptr::read(&*conf));
-            intercepting.intercept_errors = 1;
-            Some(Destination {
-                host: if self.block.is_some() { &*site.host } else { &*reach.host_header }.into(),
-                is_tls: reach.is_tls,
-                signer: RefCell::new(Signer::new(site.region.clone(), SERVICE)),
-                site,
-                conf,
-                intercepting,
-                addresses,
-            })
+        };
+        let ssl_name = name.filter(|_| reach.is_tls).map(Constant::new);
+        // SAFETY: a conf is plain data.
+        let mut conf = Box::new(unsafe { std::ptr::read(&*self.conf) });
+        conf.upstream = raw;
+        if reach.is_tls {
+            conf.ssl = self.ssl;
+        }
+        if let Some(name) = &ssl_name {
+            conf.ssl_name = name.as_ptr();
+        }
+        // SAFETY: as above.
+        let mut intercepting = Box::new(unsafe { std::ptr::read(&*conf) });
+        intercepting.intercept_errors = 1;
+        Destination {
+            host: if self.block.is_some() { &*site.host } else { &*reach.host_header }.into(),
+            is_tls: reach.is_tls,
+            signer: RefCell::new(Signer::new(site.region.clone(), SERVICE)),
+            site,
+            conf,
+            intercepting,
+            addresses,
+            _upstream: upstream,
+            _ssl_name: ssl_name,
         }
     }
 }

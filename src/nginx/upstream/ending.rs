@@ -1,7 +1,7 @@
 //! How invocations end that have no reply: what the client, the log and the variables are told.
 
 use super::call::Call;
-use super::location::LambdaLocation;
+use super::location::{LambdaLocation, MAX_DESTINATIONS};
 use super::output::{forget_headers, push, write_body};
 use crate::decision::Refusal;
 use crate::lambda::{Failure, ResponseHead, decode_log_tail};
@@ -119,6 +119,9 @@ fn log_failure(request: Request<'_>, label: &str, failure: &Failure, request_id:
     let detail = match failure {
         Failure::InvalidReply(invalid) => format!(", {invalid}"),
         Failure::AnswerTooLarge => ", response is over \"lambda_max_response\"".to_owned(),
+        Failure::NoDestination => {
+            format!(", {MAX_DESTINATIONS} destinations of \"lambda_pass\" are in use")
+        }
         _ => String::new(),
     };
     log::write(

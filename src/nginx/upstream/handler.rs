@@ -69,10 +69,8 @@ unsafe extern "C" fn body_arrived(request: *mut ngx_http_request_t) {
 fn begin(request: Request<'_>, location: &LambdaLocation) -> Result<(), ngx_int_t> {
     let refuse = |label, failure| ending::refuse_early(request, location, label, &failure);
     let function = function(request, location).map_err(|failure| refuse(None, failure))?;
-    let call = prepare(request, location, &function).map_err(|unable| match unable {
-        Unable::Refused(failure) => refuse(Some(&*function.label), failure),
-        Unable::Failed => FAILED,
-    })?;
+    let call = prepare(request, location, &function)
+        .map_err(|failure| refuse(Some(&*function.label), failure))?;
     let raw = request.raw();
     let is_tls = call.destination.is_tls;
     let conf = call.destination.conf();
@@ -103,32 +101,19 @@ fn begin(request: Request<'_>, location: &LambdaLocation) -> Result<(), ngx_int_
 
 unsafe extern "C" fn abort_request(_request: *mut ngx_http_request_t) {}
 
-/// Why a request cannot be made into a call.
-enum Unable {
-    Refused(Failure),
-    /// Memory is short.
-    Failed,
-}
-
-impl From<Failure> for Unable {
-    fn from(failure: Failure) -> Self {
-        Self::Refused(failure)
-    }
-}
-
 fn prepare(
     request: Request<'_>,
     location: &LambdaLocation,
     function: &Rc<Function>,
-) -> Result<Call, Unable> {
+) -> Result<Call, Failure> {
     let (generation, credentials) = location.credentials().current().ok_or(NOT_YET)?;
     let destination = location.destination(request.main_conf(), &function.name);
     let destination = destination.map_err(|unreached| match unreached {
-        Unreached::Pending => Unable::Refused(NOT_YET),
-        Unreached::Failed => Unable::Failed,
+        Unreached::Pending => NOT_YET,
+        Unreached::TooMany => Failure::NoDestination,
     })?;
     if destination.is_pending() {
-        return Err(NOT_YET.into());
+        return Err(NOT_YET);
     }
     let trace_id = trace_id(&request, request.id(), clock::cached_ms());
     let mut payload = spare::take();
@@ -140,7 +125,7 @@ fn prepare(
         FunctionName::Url(name) => {
             payload.extend_from_slice(&body::bytes(request).unwrap_or_default());
             if payload.len() > location.plan.max_request_bytes {
-                return Err(Failure::TooLarge.into());
+                return Err(Failure::TooLarge);
             }
             url = Some(UrlRequest::new(request, location, name, &trace_id));
         }

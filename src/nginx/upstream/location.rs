@@ -14,8 +14,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The most destinations of one location: names with variables must not fill the memory.
-const MAX_DESTINATIONS: usize = 64;
+/// The most destinations of one location: names with variables must not fill the memory, nor have the resolver asked without
+/// end.
+pub(super) const MAX_DESTINATIONS: usize = 64;
 
 /// The qualifier that is no variable.
 pub(super) const LATEST: &str = ":$LATEST";
@@ -57,6 +58,7 @@ pub(in crate::nginx) struct LambdaLocation {
     region: Option<Region>,
     credentials: Rc<CredentialCell>,
     ground: Ground,
+    /// The one that was used last is the last.
     destinations: RefCell<Vec<Rc<Destination>>>,
 }
 
@@ -71,8 +73,8 @@ impl std::fmt::Debug for LambdaLocation {
 pub(super) enum Unreached {
     /// The region, or the address of its endpoint, is not known yet.
     Pending,
-    /// Memory is short, or too many destinations were asked for.
-    Failed,
+    /// The location has [`MAX_DESTINATIONS`], and all of them are in use.
+    TooMany,
 }
 
 impl LambdaLocation {
@@ -115,24 +117,21 @@ impl LambdaLocation {
                 plan: Arc::clone(plan),
                 destinations: RefCell::default(),
             };
-            location.foresee(main).ok_or_else(|| DirectiveError::new("out of memory").at(place))?;
+            location.foresee(main);
             Ok(location)
         }
     }
 
-    /// Makes the destination that is already known; `None` when memory is short.
-    unsafe fn foresee(&self, main: &MainConf) -> Option<()> {
+    /// Makes the destination that is already known.
+    unsafe fn foresee(&self, main: &MainConf) {
         let site = match &self.function {
             Some(function) => Site::of(&function.name, self.region.clone()),
-            None => {
-                let any = FunctionName::parse("any")?;
-                Site::of(&any, self.region.clone())
-            }
+            None => FunctionName::parse("any").and_then(|any| Site::of(&any, self.region.clone())),
         };
         match site {
             Some(site) => {
                 // SAFETY: `build`'s caller's.
-                let made = unsafe { self.ground.destination(main, site, false) }?;
+                let made = unsafe { self.ground.destination(main, site, false) };
                 self.destinations.borrow_mut().push(Rc::new(made));
             }
             None => log::process(
@@ -143,16 +142,15 @@ impl LambdaLocation {
                 ),
             ),
         }
-        Some(())
     }
 
-    /// Where a function's invocations go.
+    /// Where a function's invocations go. The destination that was used longest ago makes room for a new one.
     pub(super) fn destination(
         &self,
         main: &MainConf,
         name: &FunctionName,
     ) -> Result<Rc<Destination>, Unreached> {
-        let known = self.destinations.borrow();
+        let mut known = self.destinations.borrow_mut();
         if self.function.is_some()
             && let Some(only) = known.first()
         {
@@ -160,17 +158,21 @@ impl LambdaLocation {
         }
         let region = self.region.clone().or_else(|| self.credentials.region());
         let site = Site::of(name, region).ok_or(Unreached::Pending)?;
-        if let Some(destination) = known.iter().find(|it| it.site == site) {
-            return Ok(Rc::clone(destination));
+        if let Some(at) = known.iter().position(|it| it.site == site) {
+            let found = known.remove(at);
+            known.push(Rc::clone(&found));
+            return Ok(found);
         }
         if known.len() >= MAX_DESTINATIONS {
-            return Err(Unreached::Failed);
+            // One whose host is being looked up has a helper thread, of which there must not be any number.
+            let is_idle = |it: &Rc<Destination>| Rc::strong_count(it) == 1 && !it.is_pending();
+            let oldest = known.iter().position(is_idle).ok_or(Unreached::TooMany)?;
+            drop(known.remove(oldest));
+            main.release_endpoints();
         }
-        drop(known);
         // SAFETY: a request of this configuration is being served.
-        let made = unsafe { self.ground.destination(main, site, true) };
-        let made = Rc::new(made.ok_or(Unreached::Failed)?);
-        self.destinations.borrow_mut().push(Rc::clone(&made));
+        let made = Rc::new(unsafe { self.ground.destination(main, site, true) });
+        known.push(Rc::clone(&made));
         Ok(made)
     }
 

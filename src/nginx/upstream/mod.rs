@@ -25,6 +25,6 @@ mod warm;
 pub(super) use addresses::AddressList;
 pub(super) use handler::handle;
 pub(super) use location::LambdaLocation;
-pub(super) use pool::{Endpoint, Settings};
+pub(super) use pool::{Endpoint, Settings, SharedEndpoint};
 pub(super) use tls::create_context;
 pub(super) use warm::maintain;

@@ -72,7 +72,7 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
     guard("peer get", ERROR, || {
         // SAFETY: `init` set data; nginx holds no other reference to either.
         let (peer, attempts) = unsafe { (&mut *peer, &mut *data.cast::<Attempts>()) };
-        // SAFETY: the endpoint lives in the cycle's pool; the worker has one thread.
+        // SAFETY: the request's destination shares the endpoint; the worker has one thread.
         let endpoint = unsafe { &mut *attempts.endpoint.as_ptr() };
         attempts.count += 1;
         peer.set_cached(0);

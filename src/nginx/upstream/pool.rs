@@ -6,16 +6,16 @@
 use super::addresses::{Address, AddressList};
 use super::peer;
 use crate::nginx::guard::guard;
-use crate::nginx::memory;
 use nginx_sys::{
     NGX_AGAIN, NGX_OK, SSL_SESSION, SSL_SESSION_free, SSL_SESSION_is_resumable, in_port_t,
     ngx_add_timer, ngx_close_connection, ngx_connection_t, ngx_current_msec, ngx_cycle,
     ngx_del_timer, ngx_destroy_pool, ngx_event_t, ngx_exiting, ngx_handle_read_event,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_log_t, ngx_msec_t, ngx_pool_t,
-    ngx_ssl_get_session, ngx_ssl_set_session, ngx_ssl_shutdown, ngx_ssl_t, ngx_str_t,
-    ngx_terminate,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_log_t, ngx_msec_t, ngx_ssl_get_session,
+    ngx_ssl_set_session, ngx_ssl_shutdown, ngx_ssl_t, ngx_str_t, ngx_terminate,
 };
+use std::cell::UnsafeCell;
 use std::ptr::{NonNull, null_mut};
+use std::rc::Rc;
 use std::sync::Arc;
 
 const OK: ngx_int_t = NGX_OK as ngx_int_t;
@@ -76,45 +76,60 @@ struct Idle {
     parked_at_ms: ngx_msec_t,
 }
 
-impl Endpoint {
-    /// An endpoint in the configuration's pool; `None` when memory is short.
+/// An endpoint as destinations share it. Requests and connections point to it without a share of their own: theirs is that of
+/// their destination, which they hold.
+#[derive(Clone)]
+pub(in crate::nginx) struct SharedEndpoint(Rc<UnsafeCell<Endpoint>>);
+
+impl SharedEndpoint {
+    /// A new endpoint, without addresses yet.
     ///
     /// # Safety
-    /// `pool` is the configuration's; `ssl` is null or lives as long.
-    pub(in crate::nginx) unsafe fn create(
-        pool: *mut ngx_pool_t,
-        settings: Settings,
-        ssl: *mut ngx_ssl_t,
-    ) -> Option<NonNull<Self>> {
-        // SAFETY: the pool is live; an all-zero upstream is what nginx itself starts from.
-        unsafe {
-            let mut upstream: ngx_http_upstream_srv_conf_t = std::mem::zeroed();
-            // nginx sends it as SNI and compares it with the certificate.
-            upstream.host = memory::copy(pool, settings.server_name.as_bytes())?;
-            upstream.port = settings.port as in_port_t;
-            #[cfg(nginx1_27_3)]
-            {
-                upstream.resolver_timeout = ngx_msec_t::MAX;
-            }
-            upstream.peer.init = Some(peer::init);
-            let addresses = Arc::new(AddressList::new(&settings.host, settings.port));
-            let endpoint = Self {
-                upstream,
-                settings,
-                addresses,
-                ssl,
-                idle: Vec::new(),
-                next_address: 0,
-                warming: 0,
-                warm_again: std::mem::zeroed(),
-                sessions: Vec::new(),
-            };
-            let mut placed = memory::place(pool, endpoint)?;
-            placed.as_mut().upstream.peer.data = placed.as_ptr().cast();
-            Some(placed)
+    /// `ssl` is null or outlives the endpoint.
+    pub(in crate::nginx) unsafe fn new(settings: Settings, ssl: *mut ngx_ssl_t) -> Self {
+        // SAFETY: an all-zero upstream is what nginx itself starts from, and an all-zero event is one that is not armed.
+        let (mut upstream, warm_again): (ngx_http_upstream_srv_conf_t, ngx_event_t) =
+            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+        // nginx sends it as SNI and compares it with the certificate.
+        let name = &settings.server_name;
+        upstream.host = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
+        upstream.port = settings.port as in_port_t;
+        #[cfg(nginx1_27_3)]
+        {
+            upstream.resolver_timeout = ngx_msec_t::MAX;
         }
+        upstream.peer.init = Some(peer::init);
+        let addresses = Arc::new(AddressList::new(&settings.host, settings.port));
+        let shared = Self(Rc::new(UnsafeCell::new(Endpoint {
+            upstream,
+            settings,
+            addresses,
+            ssl,
+            idle: Vec::new(),
+            next_address: 0,
+            warming: 0,
+            warm_again,
+            sessions: Vec::new(),
+        })));
+        let mut raw = shared.as_ptr();
+        // SAFETY: nobody else has it yet.
+        unsafe { raw.as_mut().upstream.peer.data = raw.as_ptr().cast() };
+        shared
     }
 
+    /// The endpoint itself, live while anybody shares it. The worker's only thread holds no reference to it across calls.
+    pub(in crate::nginx) fn as_ptr(&self) -> NonNull<Endpoint> {
+        // SAFETY: a cell is never null.
+        unsafe { NonNull::new_unchecked(self.0.get()) }
+    }
+
+    /// True when nobody else shares it.
+    pub(in crate::nginx) fn is_alone(&self) -> bool {
+        Rc::strong_count(&self.0) == 1
+    }
+}
+
+impl Endpoint {
     /// For `conf.upstream`.
     pub(in crate::nginx) fn as_upstream(&mut self) -> *mut ngx_http_upstream_srv_conf_t {
         &mut self.upstream
@@ -174,7 +189,7 @@ impl Endpoint {
     /// Keeps a connection for the next request; it may be closed at once when it turns out dead.
     ///
     /// # Safety
-    /// `connection` is live, nobody else uses it, and `endpoint` outlives it (its cycle's pool does).
+    /// `connection` is live, nobody else uses it, and `endpoint` outlives it (`retire` closes it before).
     pub(super) unsafe fn park(
         endpoint: NonNull<Self>,
         connection: NonNull<ngx_connection_t>,
@@ -263,6 +278,25 @@ impl Endpoint {
             if self.sessions.len() > MAX_SESSIONS {
                 SSL_SESSION_free(self.sessions.remove(0).as_ptr());
             }
+        }
+    }
+
+    /// Closes the connections that wait for requests; true when none is being made either, so that nothing points here.
+    ///
+    /// # Safety
+    /// The endpoint is live, no reference to it is held, and no destination has it.
+    pub(in crate::nginx) unsafe fn retire(endpoint: NonNull<Self>) -> bool {
+        // SAFETY: the caller's; entries of `idle` are boxes that `park` leaked, and their connections ours alone.
+        unsafe {
+            let this = &mut *endpoint.as_ptr();
+            for parked in std::mem::take(&mut this.idle) {
+                let parked = Box::from_raw(parked.as_ptr());
+                close(parked.connection.as_ptr());
+            }
+            if this.warm_again.timer_set() != 0 {
+                ngx_del_timer(&mut this.warm_again);
+            }
+            this.warming == 0
         }
     }
 

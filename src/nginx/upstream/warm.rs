@@ -51,7 +51,7 @@ pub(in crate::nginx) unsafe fn maintain(endpoint: NonNull<Endpoint>) {
 /// # Safety
 /// As for [`maintain`].
 unsafe fn try_later(endpoint: NonNull<Endpoint>) {
-    // SAFETY: the caller's; the endpoint, and the event in it, outlive the event loop.
+    // SAFETY: the caller's; the endpoint, and the event in it, live until `Endpoint::retire` takes the timer back.
     unsafe {
         let event = &mut (*endpoint.as_ptr()).warm_again;
         event.handler = Some(again);
