@@ -70,9 +70,13 @@ impl Failure {
         }
     }
 
-    /// What the client gets; `function_error_status` is `lambda_function_error`.
-    pub fn refusal(&self, function_error_status: u16) -> Refusal {
-        let (reason, status, message) = match self {
+    /// What kind of failure it is, whatever its name.
+    pub fn reason(&self) -> Reason {
+        self.terms(0).0
+    }
+
+    fn terms(&self, function_error_status: u16) -> (Reason, u16, &'static str) {
+        match self {
             Self::InvalidReply(_) | Self::InvalidAnswer | Self::AnswerTooLarge => (
                 Reason::InvalidReply,
                 502,
@@ -94,7 +98,12 @@ impl Failure {
             Self::NoCredentials { .. } => {
                 (Reason::Credentials, 503, "Function credentials are not available yet")
             }
-        };
+        }
+    }
+
+    /// What the client gets; `function_error_status` is `lambda_function_error`.
+    pub fn refusal(&self, function_error_status: u16) -> Refusal {
+        let (reason, status, message) = self.terms(function_error_status);
         let refusal = Refusal::new(Policy::Lambda, reason, status, message);
         match self {
             Self::Throttled { retry_after_s } | Self::NoCredentials { retry_after_s } => {

@@ -6,6 +6,7 @@ use super::log;
 use super::main_conf::MainConf;
 use super::request::Request;
 use super::shared::Zone;
+use super::upstream::LambdaLocation;
 use crate::decision::{Policy, Reason};
 use crate::observe::counters::{Cells, Counters};
 use crate::observe::{Family, Labels, Page, record_ms};
@@ -38,6 +39,13 @@ pub(super) struct RouteSeries {
     decisions: Vec<(Decided, Option<Cells<'static>>)>,
     gateway: Option<Option<Cells<'static>>>,
     upstream: Option<Option<Cells<'static>>>,
+}
+
+/// The same for the invocations of a location's function, by outcome.
+#[derive(Debug, Default)]
+pub(super) struct FunctionSeries {
+    invocations: Vec<(&'static str, Option<Cells<'static>>)>,
+    seconds: Option<Option<Cells<'static>>>,
 }
 
 /// A decision, who made it and why; without a policy when all have let the request pass.
@@ -186,6 +194,25 @@ pub(super) fn log_phase(request: Request<'_>) {
         // SAFETY: live; no other reference to the context is held here.
         let context = unsafe { context::get(request.raw()) };
         metrics.count_request(request, context.map(|context| &*context));
+    }
+}
+
+/// Counts an invocation that is over by what came of it, where that is wanted.
+pub(super) fn count_invocation(
+    request: Request<'_>,
+    location: &LambdaLocation,
+    outcome: &'static str,
+) {
+    let Some(metrics) = &request.main_conf().metrics else { return };
+    let series = &mut *location.series.borrow_mut();
+    let function = || Labels::default().with("function", location.written());
+    add_one(entry(&mut series.invocations, outcome, || {
+        metrics.cells(Family::LambdaInvocations, &function().with("outcome", outcome))
+    }));
+    if let Some(time_ms) = upstream_ms(request) {
+        let find = || metrics.cells(Family::LambdaSeconds, &function());
+        let cells = *series.seconds.get_or_insert_with(find);
+        record_ms(cells.unwrap_or_default(), time_ms);
     }
 }
 

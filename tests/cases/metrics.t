@@ -85,3 +85,24 @@ qr/\[emerg\] .*invalid parameter "consumers=many" in .*nginx.conf:\d+/
 [{"write": "conf/c.json", "content": "{\"consumers\":[{\"username\":\"bob\",\"keys\":[{\"key\":\"NEW\"}]},{\"username\":\"eve\"}]}"}, {"until": "GET /t", "more_headers": "X-Api-Key: NEW"}, {"write": "conf/c.json", "content": "{"}, {"wait_for_log": "consumers: "}, {"wait_for_log": "qr/\\[error\\].*c.json/"}, "GET /metrics"]
 --- response_body_like
 ["\\napigate_consumers_reloads_total\\{set=\"c\",result=\"failure\"\\} 1\\napigate_consumers_reloads_total\\{set=\"c\",result=\"success\"\\} 1\\n.*\\napigate_consumers\\{set=\"c\"\\} 2\\n"]
+
+=== invocations by outcome, whatever an error page makes of them
+--- http_config
+    aws_region us-east-1;
+    lambda_endpoint http://$LAMBDA_HTTP;
+--- env
+AWS_ACCESS_KEY_ID=$ACCESS_KEY_ID
+AWS_SECRET_ACCESS_KEY=$SECRET_ACCESS_KEY
+--- config
+    location /good { lambda_pass hello; }
+    location /none { lambda_pass no-such-function; }
+    location /paged { lambda_pass throttled; error_page 429 =200 @sorry; }
+    location @sorry { return 200; }
+    location /large { lambda_pass hello; lambda_max_request 10; }
+    location /variable { lambda_pass $arg_f; }
+    location = /metrics { apigate_metrics; }
+--- request
+["GET /good", "GET /good", "GET /none", "GET /paged", "GET /large", "GET /variable?f=hello", "GET /metrics"]
+--- error_code: [200, 200, 502, 200, 413, 200, 200]
+--- response_body_like
+[null, null, null, null, null, null, "\napigate_lambda_invocations_total\\{function=\"\\$arg_f\",outcome=\"success\"\\} 1\n(?:.*\n)?apigate_lambda_invocations_total\\{function=\"hello\",outcome=\"success\"\\} 2\n(?:.*\n)?apigate_lambda_invocations_total\\{function=\"hello\",outcome=\"too_large\"\\} 1\n(?:.*\n)?apigate_lambda_invocations_total\\{function=\"no-such-function\",outcome=\"api\"\\} 1\n(?:.*\n)?apigate_lambda_invocations_total\\{function=\"throttled\",outcome=\"throttled\"\\} 1\n(?:.*\n)?apigate_lambda_seconds_bucket\\{function=\"hello\",le=\"\\+Inf\"\\} 2\n(?:.*\n)?apigate_lambda_seconds_count\\{function=\"throttled\"\\} 1\n"]

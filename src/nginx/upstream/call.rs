@@ -6,6 +6,7 @@ use super::spare;
 use super::stream::Stream;
 use super::url::UrlRequest;
 use crate::aws::credentials::Credentials;
+use crate::decision::Reason;
 use crate::lambda::event::TraceId;
 use crate::lambda::retry::RetryPlan;
 use crate::lambda::{ChunkedDecoder, Failure, ResponseHead};
@@ -54,8 +55,8 @@ pub(super) struct Call {
     pub(super) timer: ngx_event_t,
     /// The connection's own `recv`, while another stands in for it.
     pub(super) stock_recv: ngx_recv_pt,
-    /// Whether a failure was logged and remembered.
-    pub(super) is_noted: bool,
+    /// Why the invocation failed, once that is logged and remembered.
+    pub(super) failed: Option<Reason>,
 }
 
 /// Why an invocation is sent again although the API answered.

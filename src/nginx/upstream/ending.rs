@@ -8,7 +8,7 @@ use crate::lambda::{Failure, ResponseHead, decode_log_tail};
 use crate::nginx::context::{self, ApiText, Invocation, RequestContext};
 use crate::nginx::guard::guard_request;
 use crate::nginx::request::Request;
-use crate::nginx::{log, respond};
+use crate::nginx::{log, metrics, respond};
 use crate::pipeline::Mode;
 use nginx_sys::{
     NGX_ERROR, NGX_HTTP_BAD_GATEWAY, NGX_HTTP_CLIENT_CLOSED_REQUEST, NGX_HTTP_GATEWAY_TIME_OUT,
@@ -38,6 +38,7 @@ pub(super) fn refuse_early(
         log_failure(request, label, failure, b"");
     }
     let refusal = failure.refusal(location.plan.function_error_status);
+    metrics::count_invocation(request, location, failure.reason().as_str());
     let Some(context) = own_context(request) else { return ngx_int_t::from(refusal.status as i16) };
     context.invocation.get_or_insert_default().error = Some(failure.name().into());
     // There is nothing to go on with: `policy_mode observe` has no say.
@@ -103,7 +104,7 @@ pub(super) fn note_log(request: Request<'_>, log_result: &str) {
 
 /// Logs a failed invocation and remembers its `$lambda_error`.
 fn note_failure(request: Request<'_>, call: &mut Call, failure: &Failure) {
-    call.is_noted = true;
+    call.failed = Some(failure.reason());
     let mut request_id = ApiText::new();
     if let Some(context) = own_context(request) {
         let invocation = context.invocation.get_or_insert_default();
@@ -149,12 +150,18 @@ pub(super) unsafe extern "C" fn finalize_request(
         super::renew::cancel(call);
         if sent {
             end_of_stream(request, call, status);
-        } else if !call.is_noted
+        } else if call.failed.is_none()
             && let Some(failure) = failure_of(call, status)
         {
             note_failure(request, call, &failure);
             remember(request, failure.refusal(call.location().plan.function_error_status));
         }
+        let outcome = match call.failed {
+            Some(reason) => reason.as_str(),
+            None if status == NGX_HTTP_CLIENT_CLOSED_REQUEST as ngx_int_t => "aborted",
+            None => "success",
+        };
+        metrics::count_invocation(request, call.location(), outcome);
     });
 }
 

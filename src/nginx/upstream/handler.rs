@@ -153,7 +153,7 @@ fn prepare(
         // SAFETY: an all-zero event is one that is not armed.
         timer: unsafe { std::mem::zeroed() },
         stock_recv: None,
-        is_noted: false,
+        failed: None,
     })
 }
 

@@ -8,6 +8,7 @@ use crate::lambda::{FunctionName, InvokeTarget, LambdaPlan};
 use crate::nginx::conf::core_conf;
 use crate::nginx::credentials::CredentialCell;
 use crate::nginx::main_conf::MainConf;
+use crate::nginx::metrics::FunctionSeries;
 use crate::nginx::{log, memory};
 use nginx_sys::{NGX_OK, ngx_conf_t, ngx_http_complex_value_t, ngx_int_t};
 use std::cell::RefCell;
@@ -58,6 +59,8 @@ pub(in crate::nginx) struct LambdaLocation {
     region: Option<Region>,
     credentials: Rc<CredentialCell>,
     ground: Ground,
+    /// What invocations are counted in.
+    pub(in crate::nginx) series: RefCell<FunctionSeries>,
     /// The one that was used last is the last.
     destinations: RefCell<Vec<Rc<Destination>>>,
 }
@@ -78,6 +81,11 @@ pub(super) enum Unreached {
 }
 
 impl LambdaLocation {
+    /// The function as it stands in nginx.conf.
+    pub(in crate::nginx) fn written(&self) -> &str {
+        &self.plan.pass.text
+    }
+
     /// The location's call, or what about it cannot be made.
     ///
     /// # Safety
@@ -115,6 +123,7 @@ impl LambdaLocation {
                 credentials: main.credentials_of(aws.source()).map_err(|error| error.at(place))?,
                 ground: Ground::new(cf, main, plan)?,
                 plan: Arc::clone(plan),
+                series: RefCell::default(),
                 destinations: RefCell::default(),
             };
             location.foresee(main);
