@@ -51,7 +51,7 @@ fn preflight<'a>(request: &'a impl RequestHead) -> Option<Asked<'a>> {
 }
 
 /// The method that a preflight asks for; `None` for all other requests.
-pub fn preflight_method<'a>(request: &'a impl RequestHead) -> Option<&'a [u8]> {
+pub fn preflight_method(request: &impl RequestHead) -> Option<&[u8]> {
     preflight(request)?.method
 }
 
