@@ -337,6 +337,15 @@ pub fn parse_time(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(total_ms))
 }
 
+/// The status of a refusal: 400 to 599, but for those that nginx keeps for itself and answers with another; `None` for anything else.
+///
+/// Source: `ngx_http_special_response_handler`, `ngx_http_finalize_request`.
+pub fn parse_refusal_status(text: &str) -> Option<u16> {
+    let code = u16::try_from(parse_integer(text)?).ok()?;
+    let is_nginx_s_own = matches!(code, 408 | 494..=497 | 499);
+    (400..600).contains(&code).then_some(code).filter(|_| !is_nginx_s_own)
+}
+
 /// A number of plain digits; `None` for an empty text, a sign, or what does not fit.
 pub fn parse_integer(text: &str) -> Option<u64> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -383,6 +392,16 @@ mod tests {
             ("-5s", None),
         ] {
             assert_eq!(parse_time(text), expected_ms.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn statuses_of_refusals_are_those_that_nginx_answers_with() {
+        for text in ["400", "403", "429", "498", "503", "599"] {
+            assert_eq!(parse_refusal_status(text), text.parse().ok());
+        }
+        for text in ["399", "600", "408", "494", "495", "496", "497", "499", "+429", "", "x"] {
+            assert_eq!(parse_refusal_status(text), None, "{text}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! `key_auth` and `key_auth_failures`: words to settings, settings to a plan.
 
 use crate::consumers::ConsumerSet;
-use crate::directive::{Context, Directive, DirectiveError, Parameter, Place, Takes, Words};
+use crate::directive::{
+    Context, Directive, DirectiveError, Parameter, Place, Takes, Words, parse_refusal_status,
+};
 use crate::request::HeaderName;
 
 use super::arguments::ArgumentName;
@@ -337,10 +339,7 @@ impl Directive for KeyAuthFailures {
             match parameter.name {
                 "zone" => parameter.set_once(&mut zone, parameter.text()?.to_owned())?,
                 "status" => {
-                    let code = parameter.parsed(|text| text.parse::<u16>().ok())?;
-                    if !(400..=599).contains(&code) {
-                        return Err(parameter.invalid());
-                    }
+                    let code = parameter.parsed(parse_refusal_status)?;
                     parameter.set_once(&mut status, code)?;
                 }
                 _ => return Err(parameter.invalid()),

@@ -10,6 +10,7 @@ use super::window::WindowKind;
 use super::zone::ZonePlan;
 use crate::directive::{
     Context, Directive, DirectiveError, Parameter, Place, Takes, Words, parse_integer,
+    parse_refusal_status,
 };
 
 /// The room's directives of one level.
@@ -230,8 +231,7 @@ impl Directive for RateLimitStatus {
 
     fn parse(words: &Words<'_>, level: &mut Self::Settings) -> Result<(), DirectiveError> {
         let code = words.first()?;
-        let status = parse_integer(code).and_then(|code| u16::try_from(code).ok());
-        let status = status.filter(|code| (400..600).contains(code));
+        let status = parse_refusal_status(code);
         words.set_once(&mut level.status, status.ok_or_else(|| words.invalid(code))?)
     }
 }

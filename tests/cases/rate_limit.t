@@ -701,3 +701,45 @@ The refused one has no body: curl may take nginx's early end of an upload's stre
     rate_limit_zone api:64k sync=1s;
 --- must_die
 --- error_log: "sync" requires "redis"
+=== refused: a status that nginx answers with another
+--- config
+    rate_limit_status 499;
+--- must_die
+--- error_log: invalid value "499" in "rate_limit_status" directive
+
+=== refused: a status of failures with a sign
+--- http_config
+    rate_limit_zone api:64k;
+--- config
+    location /t { key_auth_failures 1r/s zone=api status=+429; }
+--- must_die
+--- error_log: invalid parameter "status=+429"
+
+=== refused: zones of two stores in one location
+--- http_config
+    rate_limit_zone one:64k redis=redis://127.0.0.1:1;
+    rate_limit_zone two:64k redis=redis://127.0.0.1:2;
+--- config
+    location /t { rate_limit 1r/s zone=one; rate_limit 1r/s zone=two; }
+--- must_die
+--- error_log: zones "one" and "two" have not the same "redis", they cannot be used together
+
+=== refused: a database that no redis has
+--- http_config
+    rate_limit_zone api:64k redis=redis://127.0.0.1/-1;
+--- must_die
+--- error_log: invalid URL in "redis" parameter
+
+=== refused: a misspelt parameter, without its password
+--- http_config
+    rate_limit_zone api:64k redi=redis://u:SECRET@h:1;
+--- must_die
+--- error_log: invalid parameter "redi=redis://***@h:1"
+--- no_error_log: SECRET
+
+=== refused: a zone larger than any memory
+--- http_config
+    rate_limit_zone api:18446744073709551615;
+--- must_die
+--- error_log: invalid zone size "api:18446744073709551615"
+

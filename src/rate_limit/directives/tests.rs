@@ -164,7 +164,7 @@ fn status_message_and_headers_are_inherited_and_checked() {
     let mut inner = RateLimitDirectives::default();
     inner.merge(&outer);
     assert!(!plan(&inner).headers);
-    for bad in ["399", "600", "x", "-1", "429.0"] {
+    for bad in ["399", "600", "x", "-1", "429.0", "+429", "408", "499"] {
         let error = read::<RateLimitStatus>(&mut RateLimitDirectives::default(), bad, 1);
         let expected = format!("invalid value \"{bad}\" in \"rate_limit_status\" directive");
         assert_eq!(error.unwrap_err().to_string(), expected);
