@@ -48,6 +48,8 @@ pub(super) struct LocationConf {
     nameless: Cell<usize>,
     /// What requests are counted in.
     pub(super) series: RefCell<RouteSeries>,
+    /// The regular expressions of locations that have been merged with this level.
+    patterns: RefCell<Vec<Box<[u8]>>>,
     /// The location's `method` blocks.
     pub(super) blocks: Blocks,
     /// Our content handler, where a directive of this level set it or a nameless block inherits it.
@@ -90,6 +92,15 @@ impl LocationConf {
     /// What the level calls itself in the identity of its counters; empty until merged.
     pub(super) fn scope(&self) -> &str {
         &self.scope
+    }
+
+    /// How many locations before this one have the same regular expression: one may heed case and another not, which nginx does
+    /// not keep.
+    pub(super) fn next_of_pattern(&self, pattern: &[u8]) -> usize {
+        let mut patterns = self.patterns.borrow_mut();
+        let before = patterns.iter().filter(|other| ***other == *pattern).count();
+        patterns.push(pattern.into());
+        before
     }
 
     /// The number of the next nameless level in this one.

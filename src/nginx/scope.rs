@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 /// The level's name behind those of the levels around it, such as `server api.example.com location /v1/ method GET`.
 ///
-/// Servers with the same names are told apart by their order.
+/// Servers with the same names, and locations with the same regular expression, are told apart by their order.
 ///
 /// # Safety
 /// `cf` is nginx's, in the merge of the level, whose core conf is `core`.
@@ -21,8 +21,8 @@ pub(super) unsafe fn of(
     outer: &LocationConf,
 ) -> String {
     // SAFETY: a name of the configuration.
-    let name = unsafe { memory::bytes(core.name) };
-    let name = String::from_utf8_lossy(name);
+    let bytes = unsafe { memory::bytes(core.name) };
+    let name = String::from_utf8_lossy(bytes);
     let mut scope = outer.scope().to_owned();
     if core.noname() != 0 {
         match outer.blocks.position(core.loc_conf) {
@@ -48,6 +48,10 @@ pub(super) unsafe fn of(
             ""
         };
         let _ = write!(scope, " location {modifier}{name}");
+        let before = if core.regex.is_null() { 0 } else { outer.next_of_pattern(bytes) };
+        if before > 0 {
+            let _ = write!(scope, " #{before}");
+        }
     }
     scope
 }

@@ -202,6 +202,16 @@
 ["RateLimit-Remaining: 2", "RateLimit-Remaining: 1", "RateLimit-Remaining: 0", "RateLimit-Remaining: 0",
  "RateLimit-Remaining: 0", "RateLimit-Remaining: 0", "RateLimit-Remaining: 0", "!RateLimit-Limit", "!RateLimit-Limit"]
 
+=== regular expressions that differ in case alone have counters of their own
+--- http_config
+    rate_limit_zone api:64k;
+--- config
+    location ~ ^/A { rate_limit 1r/y zone=api by=service; empty_gif; }
+    location ~* ^/A { rate_limit 1r/y zone=api by=service; empty_gif; }
+--- request
+["GET /A", "GET /a", "GET /A", "GET /a"]
+--- error_code: [200, 200, 429, 429]
+
 === directives with one name in one zone share their counters
 --- http_config
     rate_limit_zone api:64k;
