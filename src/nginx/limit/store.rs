@@ -10,7 +10,7 @@ use crate::rate_limit::policy::Standing;
 use crate::rate_limit::table::Fingerprint;
 use crate::rate_limit::window::WindowKind;
 use crate::rate_limit::{StorePlan, Sync};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -28,7 +28,6 @@ pub(super) struct Store {
     number: usize,
     sync: Sync,
     batcher: RefCell<Batcher>,
-    flushed_ms: Cell<u64>,
     /// The memory of the call in hand.
     call: RefCell<Call>,
 }
@@ -62,8 +61,10 @@ impl Store {
             client,
             number,
             sync: plan.sync,
-            batcher: RefCell::default(),
-            flushed_ms: Cell::new(0),
+            batcher: RefCell::new(Batcher::new(match plan.sync {
+                Sync::Exact => Duration::ZERO,
+                Sync::Each(interval) => interval,
+            })),
             call: RefCell::default(),
         };
         Some((store, first))
@@ -90,8 +91,11 @@ impl Store {
         self.client.submit(call, Token::Request(waiting)).is_ok()
     }
 
-    /// Has everything sent that was asked.
-    pub(super) fn wake(&self) {
+    /// Has everything sent that was asked, and what is urgent.
+    pub(super) fn wake(&self, zone: &str) {
+        if self.is_urgent() {
+            self.flush(zone, clock::cached_ms());
+        }
         self.client.wake();
     }
 
@@ -103,16 +107,18 @@ impl Store {
         window: WindowKind,
         standing: &Standing,
     ) {
-        self.batcher.borrow_mut().record(key, local, window, standing);
+        let now_ms = clock::cached_ms();
+        self.batcher.borrow_mut().record(key, local, window, standing, now_ms);
+    }
+
+    /// Whether what was noted cannot wait for the interval's end.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.is_up() && self.batcher.borrow().is_urgent(clock::cached_ms())
     }
 
     /// Hands over what was counted since, when it is time.
     pub(super) fn tick(&self, zone: &str, now_ms: u64) {
-        let Some(interval) = self.interval() else { return };
-        // A timer may come a little early.
-        let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
-        if now_ms.abs_diff(self.flushed_ms.get()) + 1 >= interval_ms {
-            self.flushed_ms.set(now_ms);
+        if self.interval().is_some() && self.batcher.borrow().is_due(now_ms) {
             self.flush(zone, now_ms);
         }
     }
@@ -122,14 +128,14 @@ impl Store {
         if !self.is_up() {
             return;
         }
-        let parcels = self.batcher.borrow_mut().flush(zone);
+        let parcels = self.batcher.borrow_mut().flush(zone, now_ms);
         for (call, parcel) in parcels {
             let token = Token::Parcel(self.number, parcel);
             if let Err(Token::Parcel(_, parcel)) = self.client.submit(&call, token) {
                 self.batcher.borrow_mut().restore(parcel, now_ms);
             }
         }
-        self.wake();
+        self.client.wake();
     }
 }
 

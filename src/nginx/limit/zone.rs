@@ -6,7 +6,10 @@ use crate::nginx::shared::{Zone, ZoneGuard};
 use crate::nginx::{clock, log};
 use crate::rate_limit::ZonePlan;
 use crate::rate_limit::fleet::Demand;
-use crate::rate_limit::table::{Attached, FreshReason, Seed, Table, TableStats};
+use crate::rate_limit::key::FleetKey;
+use crate::rate_limit::policy::{Spending, Standing};
+use crate::rate_limit::table::{Attached, Fingerprint, FreshReason, Seed, Table, TableStats};
+use crate::rate_limit::window::WindowKind;
 use nginx_sys::{
     ngx_add_timer, ngx_conf_t, ngx_cycle, ngx_event_t, ngx_exiting, ngx_msec_t, ngx_post_event,
     ngx_posted_events,
@@ -135,7 +138,29 @@ impl LimitZone {
         if !store.as_ref().is_some_and(|store| store.ask(&self.plan.name, demands, waiting)) {
             return false;
         }
-        // Its thread is woken once for all that is asked in this turn of the event loop.
+        self.wake_soon();
+        true
+    }
+
+    /// Notes for the fleet what a request has spent on this host.
+    pub(super) fn record(
+        &self,
+        key: FleetKey,
+        local: Fingerprint,
+        window: WindowKind,
+        standing: &Standing,
+    ) {
+        let store = self.store.borrow();
+        if let Some(store) = store.as_ref().filter(|store| store.interval().is_some()) {
+            store.record(key, local, window, standing);
+            if store.is_urgent() {
+                self.wake_soon();
+            }
+        }
+    }
+
+    /// The store's thread is woken once for all that is asked in this turn of the event loop.
+    fn wake_soon(&self) {
         if let Some(asked) = self.asked.borrow_mut().as_deref_mut() {
             // SAFETY: the event lives as `begin` says; posted events are run by this thread.
             unsafe { ngx_post_event(asked, &raw mut ngx_posted_events) };
@@ -234,7 +259,7 @@ unsafe extern "C" fn wake(event: *mut ngx_event_t) {
         // SAFETY: as in `tick`.
         let zone = unsafe { &*(*event).data.cast::<LimitZone>() };
         if let Some(store) = zone.store.borrow().as_ref() {
-            store.wake();
+            store.wake(&zone.plan.name);
         }
     });
 }

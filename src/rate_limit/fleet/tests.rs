@@ -262,7 +262,8 @@ impl Host {
         let words = words();
         Table::attach(&words, Seed([seed, seed])).unwrap();
         let conversation = Conversation::patient(server);
-        Self { words, batcher: Batcher::default(), conversation, verdict: Verdict::default() }
+        let batcher = Batcher::new(INTERVAL);
+        Self { words, batcher, conversation, verdict: Verdict::default() }
     }
 
     fn request(&mut self, terms: Terms<'_>, now_ms: u64) -> bool {
@@ -272,14 +273,17 @@ impl Host {
         let charge = Charge { table, key: local, terms };
         check_and_charge(&[charge], Spending::Charge, now_ms, &mut self.verdict);
         for standing in self.verdict.standings() {
-            self.batcher.record(key.fleet_name(&counter), local, terms.window, standing);
+            let fleet = key.fleet_name(&counter);
+            self.batcher.record(fleet, local, terms.window, standing, now_ms);
         }
+const INTERVAL: Duration = Duration::from_secs(1);
+
         !self.verdict.is_refused()
     }
 
     fn exchange(&mut self, now_ms: u64) {
         let table = Table::view(&self.words).unwrap();
-        for (call, parcel) in self.batcher.flush("z") {
+        for (call, parcel) in self.batcher.flush("z", now_ms) {
             let numbers = self.conversation.ask(&call).unwrap();
             assert!(self.batcher.apply(&table, &parcel, &numbers, now_ms));
         }
@@ -320,7 +324,7 @@ fn what_could_not_be_handed_over_is_kept_and_late_deltas_go_to_their_own_window(
     for _ in 0..5 {
         host.request(sliding, today.start_ms - 1);
     }
-    let [(_, parcel)] = <[_; 1]>::try_from(host.batcher.flush("z")).unwrap();
+    let [(_, parcel)] = <[_; 1]>::try_from(host.batcher.flush("z", 0)).unwrap();
     host.batcher.restore(parcel, today.start_ms);
     for _ in 0..3 {
         host.request(sliding, today.start_ms);
@@ -333,7 +337,51 @@ fn what_could_not_be_handed_over_is_kept_and_late_deltas_go_to_their_own_window(
     for _ in 0..5 {
         host.request(sliding, today.start_ms - 1 - 86_400_000);
     }
-    let [(_, parcel)] = <[_; 1]>::try_from(host.batcher.flush("z")).unwrap();
+    let [(_, parcel)] = <[_; 1]>::try_from(host.batcher.flush("z", 0)).unwrap();
+#[test]
+fn an_idle_host_hears_of_the_others_with_its_first_request() {
+    let server = Server::start(&[]);
+    let seconds: (u64, u64) = redis::cmd("TIME").query(&mut server.connection()).unwrap();
+    let mut now_ms = seconds.0 * 1_000;
+    let list = rates("10r/y");
+    let [mut idle, mut busy] = [1, 2].map(|seed| Host::new(&server, seed));
+    // What an event loop does after a request.
+    let request = |host: &mut Host, now_ms| {
+        let passes = host.request(terms(&list), now_ms);
+        if host.batcher.is_urgent(now_ms) {
+            host.exchange(now_ms);
+        }
+        passes
+    };
+    assert!(request(&mut idle, now_ms));
+    assert_eq!((0..10).filter(|_| request(&mut busy, now_ms)).count(), 9);
+    busy.exchange(now_ms);
+    now_ms += 60_000;
+    assert_eq!((0..10).filter(|_| request(&mut idle, now_ms)).count(), 1);
+    assert!(!idle.batcher.is_urgent(now_ms + 60_000));
+}
+
+#[test]
+fn a_counter_is_urgent_when_it_was_not_handed_over_for_an_interval() {
+    let server = Server::start(&[]);
+    let mut host = Host::new(&server, 1);
+    let list = rates("1000r/y");
+    for (now_ms, urgent, due) in [
+        (1_000_000_000_000, true, true),
+        (1_000_000_000_500, false, false),
+        (1_000_000_001_000, false, true),
+        (1_000_000_002_001, true, true),
+        (1_000_000_002_005, false, false),
+    ] {
+        host.request(terms(&list), now_ms);
+        assert_eq!(host.batcher.is_urgent(now_ms), urgent, "{now_ms}");
+        assert_eq!(host.batcher.is_due(now_ms), due, "{now_ms}");
+        if urgent {
+            let _ = host.batcher.flush("z", now_ms);
+        }
+    }
+}
+
     host.batcher.restore(parcel, today.end_ms + 86_400_000);
-    assert!(host.batcher.flush("z").is_empty());
+    assert!(host.batcher.flush("z", 0).is_empty());
 }
