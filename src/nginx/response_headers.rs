@@ -1,4 +1,5 @@
-//! The headers of cors.rs on every response: those of handlers and upstreams, nginx's own errors and redirects, error pages.
+//! The headers of cors.rs on every response: those of handlers and upstreams, nginx's own errors and redirects, error pages. Those
+//! of rate limits are on it already; here others of their names go.
 //!
 //! The filter stands behind nginx's add_header, whose headers give way as an upstream's do, and before that of
 //! response_json.rs, which may hold the header back. What an error clears away (ngx_http_filter_finalize_request) is set again
@@ -6,10 +7,12 @@
 
 use super::context;
 use super::guard::guard_request;
+use super::limit;
 use super::next_filter::NextFilter;
 use super::request::Request;
 use super::{memory, respond};
 use crate::cors::{self, CorsPlan};
+use crate::rate_limit;
 use nginx_sys::{NGX_ERROR, NGX_OK, ngx_conf_t, ngx_http_request_t, ngx_int_t, ngx_table_elt_t};
 use std::ptr::NonNull;
 
@@ -27,7 +30,10 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
     // SAFETY: nginx hands a live request, whose location's configuration outlives it.
     let is_concerned = NonNull::new(request).is_some_and(|raw| unsafe {
         let request = Request::new(raw);
-        request.is_main() && (request.conf().plan.cors.is_some() || request.is_internal())
+        request.is_main()
+            && (request.conf().plan.cors.is_some()
+                || request.is_internal()
+                || limit::has_told(request))
     });
     if is_concerned {
         let status = guard_request("header filter", request, ERROR, |raw| {
@@ -45,6 +51,9 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
 /// Sets the headers by the `cors` of the location that answers, or else of the one that was asked for; `None` when memory is
 /// short.
 fn set_headers(request: Request<'_>) -> Option<()> {
+    if limit::has_told(request) {
+        keep_limits(request);
+    }
     // SAFETY: live; no other reference to the context is held here.
     let context = unsafe { context::get(request.raw()) };
     if let Some(count) = context.as_ref().and_then(|context| context.answered) {
@@ -61,6 +70,25 @@ fn set_headers(request: Request<'_>) -> Option<()> {
     match request.conf().plan.cors.as_deref().or(asked_for) {
         Some(plan) => write(request, plan),
         None => Some(()),
+    }
+}
+
+/// Takes out what an upstream says of limits of its own in the names that ours are told in, because a client would take the sum, or
+/// the wrong one.
+fn keep_limits(request: Request<'_>) {
+    // SAFETY: live, and no line is added meanwhile; names are of the request's pool or static.
+    let lines = || unsafe { respond::header_lines(request.raw()) };
+    // SAFETY: as above.
+    let key = |line: NonNull<ngx_table_elt_t>| unsafe { line.as_ref().key };
+    // SAFETY: as above.
+    let name = |line| unsafe { memory::bytes(key(line)) };
+    let is_ours =
+        |line| rate_limit::is_header(|it: &str| std::ptr::eq(it.as_ptr(), key(line).data));
+    for mut line in lines().filter(|line| !is_ours(*line)) {
+        if lines().any(|it| is_ours(it) && name(it).eq_ignore_ascii_case(name(line))) {
+            // SAFETY: as above; the list is ours to change until it is sent.
+            unsafe { line.as_mut() }.hash = 0;
+        }
     }
 }
 

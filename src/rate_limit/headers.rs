@@ -9,28 +9,34 @@ use super::rate::Unit;
 /// one with least remaining; `RateLimit-Limit`, `-Remaining` and `-Reset` of the tightest rate. `Retry-After` is not among
 /// them: it is sent on a refusal whatever `rate_limit_headers` says.
 pub fn write_headers(verdict: &Verdict, mut write: impl FnMut(&'static str, u64)) {
-    for unit in Unit::ALL {
+    for (unit, [limit, remaining]) in Unit::ALL.into_iter().zip(&OF_UNITS) {
         if let Some(standing) = verdict.of_unit(unit) {
-            let (limit, remaining) = names(unit);
             write(limit, standing.rate.limit);
             write(remaining, standing.remaining);
         }
     }
     if let Some(tightest) = verdict.tightest() {
-        write("RateLimit-Limit", tightest.rate.limit);
-        write("RateLimit-Remaining", tightest.remaining);
-        write("RateLimit-Reset", Verdict::reset_s(tightest));
+        let numbers = [tightest.rate.limit, tightest.remaining, Verdict::reset_s(tightest)];
+        for (name, number) in OF_TIGHTEST.into_iter().zip(numbers) {
+            write(name, number);
+        }
     }
 }
 
-fn names(unit: Unit) -> (&'static str, &'static str) {
-    match unit {
-        Unit::Second => ("X-RateLimit-Limit-Second", "X-RateLimit-Remaining-Second"),
-        Unit::Minute => ("X-RateLimit-Limit-Minute", "X-RateLimit-Remaining-Minute"),
-        Unit::Hour => ("X-RateLimit-Limit-Hour", "X-RateLimit-Remaining-Hour"),
-        Unit::Day => ("X-RateLimit-Limit-Day", "X-RateLimit-Remaining-Day"),
-        Unit::Week => ("X-RateLimit-Limit-Week", "X-RateLimit-Remaining-Week"),
-        Unit::Month => ("X-RateLimit-Limit-Month", "X-RateLimit-Remaining-Month"),
-        Unit::Year => ("X-RateLimit-Limit-Year", "X-RateLimit-Remaining-Year"),
-    }
+/// Whether a test holds for one of the names that [`write_headers`] hands over; each of them is one piece of memory.
+pub fn is_header(test: impl Fn(&'static str) -> bool) -> bool {
+    OF_UNITS.as_flattened().iter().chain(&OF_TIGHTEST).any(|name| test(name))
 }
+
+static OF_TIGHTEST: [&str; 3] = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"];
+
+/// In the order of [`Unit::ALL`].
+static OF_UNITS: [[&str; 2]; 7] = [
+    ["X-RateLimit-Limit-Second", "X-RateLimit-Remaining-Second"],
+    ["X-RateLimit-Limit-Minute", "X-RateLimit-Remaining-Minute"],
+    ["X-RateLimit-Limit-Hour", "X-RateLimit-Remaining-Hour"],
+    ["X-RateLimit-Limit-Day", "X-RateLimit-Remaining-Day"],
+    ["X-RateLimit-Limit-Week", "X-RateLimit-Remaining-Week"],
+    ["X-RateLimit-Limit-Month", "X-RateLimit-Remaining-Month"],
+    ["X-RateLimit-Limit-Year", "X-RateLimit-Remaining-Year"],
+];

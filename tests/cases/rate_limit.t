@@ -317,6 +317,28 @@ a page
 ["X-RateLimit-Remaining-Year: 99", "X-RateLimit-Remaining-Year: 98", "X-RateLimit-Remaining-Year: 97",
  "X-RateLimit-Remaining-Year: 96", "X-RateLimit-Remaining-Year: 95"]
 
+=== an upstream's own limits are not told beside ours
+--- http_config
+    rate_limit_zone api:64k;
+--- config
+    location /t { rate_limit 9r/y zone=api by=service; proxy_pass http://127.0.0.1:$SERVER_PORT/up; }
+    location /quiet { rate_limit 9r/y zone=api by=service; rate_limit_headers off; proxy_pass http://127.0.0.1:$SERVER_PORT/up; }
+    location /up {
+        add_header x-ratelimit-limit-year 1000;
+        add_header X-RateLimit-Remaining-Year 999;
+        add_header X-RateLimit-Limit-Second 3;
+        add_header RateLimit-Limit 1000;
+        add_header RateLimit-Reset 5;
+        return 200 "up";
+    }
+--- request
+["GET /t", "GET /quiet"]
+--- response_headers
+["X-RateLimit-Limit-Year: 9\nX-RateLimit-Remaining-Year: 8\nRateLimit-Limit: 9\nRateLimit-Remaining: 8\nX-RateLimit-Limit-Second: 3",
+ "X-RateLimit-Limit-Year: 1000\nX-RateLimit-Remaining-Year: 999\nRateLimit-Limit: 1000\nRateLimit-Reset: 5"]
+--- response_headers_like
+["RateLimit-Reset: [1-9]\\d{2,}", ""]
+
 === a request is charged once on its way through locations
 --- http_config
     rate_limit_zone api:64k;

@@ -44,6 +44,8 @@ thread_local! {
 pub(super) struct Limits {
     charged: SmallVec<[Charged; 2]>,
     asking: Option<Box<Asking>>,
+    /// Whether the response has headers of ours.
+    has_told: bool,
     /// `$rate_limit_limit`, `$rate_limit_remaining`, `$rate_limit_reset`
     pub(super) shown: Option<[u64; 3]>,
 }
@@ -53,6 +55,13 @@ pub(super) struct Limits {
 struct Charged {
     zone: usize,
     counter: CounterId,
+}
+
+/// Whether the response has headers that tell how the client's limits stand.
+pub(super) fn has_told(request: Request<'_>) -> bool {
+    // SAFETY: live; no other reference to the context is held here.
+    let context = unsafe { context::get(request.raw()) };
+    context.and_then(|context| context.limits.as_ref()).is_some_and(|limits| limits.has_told)
 }
 
 /// Leaves a store's answer where the request that waits for it finds it.
@@ -187,6 +196,7 @@ fn conclude(request: Request<'_>, plan: &RateLimitPlan, verdict: &Verdict) -> Ju
         if let Some(limits) = context.and_then(|context| context.limits.as_mut()) {
             replaces = limits.shown.replace(shown).is_some();
         }
+            limits.has_told |= tells;
     }
     if plan.headers && !is_observed {
         let mut room = Some(());
