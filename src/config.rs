@@ -382,11 +382,15 @@ impl LocationDirectives {
         for (ordinal, limit) in written.iter().enumerate() {
             let zone = ZonePlan::find(zones, &limit.zone, &limit.place)?;
             let scope = format!("key_auth_failures {}", limit.scope);
-            limits.push((limit.rate, zone, CounterId::placed(&scope, ordinal)));
+            let counter = CounterId::placed(&scope, ordinal);
+            limits.push((limit.rate, zone, counter, limit.place.clone()));
+        }
+        if limits.is_empty() {
+            return Ok(None);
         }
         let statuses = written.iter().map(|limit| limit.status).collect();
-        let plan = FailuresPlan { limits: RateLimitPlan::of_failures(&limits, zones), statuses };
-        Ok((!limits.is_empty()).then_some(plan))
+        let limits = RateLimitPlan::of_failures(limits, zones)?;
+        Ok(Some(FailuresPlan { limits, statuses }))
     }
 }
 

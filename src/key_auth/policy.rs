@@ -11,6 +11,8 @@ use crate::consumers::{ConsumerSet, Identity, KeyDigest, Validity};
 use crate::decision::{Decision, Policy, Reason, Refusal};
 use crate::request::RequestHead;
 
+const UNAUTHORIZED: u16 = 401;
+
 /// Where in the request a key was found, right or wrong: what `hide` has to edit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
@@ -78,11 +80,18 @@ pub fn decide(
     }
 }
 
-/// The refusal of a request whose client has failed too often; `retry_after_s` seconds from now it may try again.
-pub fn too_many_failures(status: u16, retry_after_s: u64) -> Refusal {
+/// The refusal of a request whose client has failed too often; `retry_after_s` seconds from now it may try again. As a 401 it
+/// has the challenge of key_auth.
+pub fn too_many_failures(status: u16, retry_after_s: u64, challenge: Option<&str>) -> Refusal {
     let message = "Too many failed authentications";
-    Refusal::new(Policy::KeyAuthFailures, Reason::Limit, status, message)
-        .with_header("Retry-After", retry_after_s.max(1).to_string())
+    let refusal = Refusal::new(Policy::KeyAuthFailures, Reason::Limit, status, message)
+        .with_header("Retry-After", retry_after_s.max(1).to_string());
+    match challenge {
+        Some(challenge) if status == UNAUTHORIZED => {
+            refusal.with_header("WWW-Authenticate", challenge)
+        }
+        _ => refusal,
+    }
 }
 
 /// The address that failures are counted for: a /64 for IPv6, and IPv4 however it is written.
@@ -185,7 +194,6 @@ fn anonymous(plan: &KeyAuthPlan, set: &ConsumerSet) -> Option<Identity> {
 }
 
 fn refusal(plan: &KeyAuthPlan, reason: Reason) -> Refusal {
-    const UNAUTHORIZED: u16 = 401;
     let message = match reason {
         Reason::NoKey => "No API key found in request",
         Reason::DuplicateKey => "Duplicate API key found",

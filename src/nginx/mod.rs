@@ -38,6 +38,7 @@ mod sets;
 mod shared;
 mod shared_image;
 mod suspend;
+mod template;
 mod upstream;
 mod validation;
 mod variables;

@@ -78,7 +78,7 @@ impl RateLimitDirectives {
             None => Cow::Borrowed("API rate limit exceeded"),
         };
         let (status, headers) = (self.status.unwrap_or(429), self.headers.unwrap_or(true));
-        Ok(Some(RateLimitPlan::new(limits, zones, status, message, headers)))
+        RateLimitPlan::new(limits, zones, status, message, headers).map(Some)
     }
 }
 
@@ -103,6 +103,7 @@ impl Limit {
             cost: self.cost.clone(),
             counting: self.counting,
             dry_run: self.dry_run,
+            place: self.place.clone(),
         }
     }
 }

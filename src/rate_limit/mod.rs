@@ -4,8 +4,9 @@
 //! ([`fleet`]). What a location has written is checked first and charged together ([`policy::check_and_charge`]), so that
 //! exactly the limit passes, on one worker or many.
 //!
-//! Atomic means within one store: a location whose directives use zones of this host and a Redis in exact mode looks at the
-//! former, asks Redis, then charges the former. A refusal that comes in between has spent in Redis.
+//! Within one Redis in exact mode that is one script call for everything, whatever zones it is in; a location cannot use two.
+//! What else counts on this host is charged before Redis is asked and given back when Redis refuses, so that a refused request
+//! spends nothing; until then another request may be refused for it.
 //!
 //! It fails open where memory is short: a key that finds no room in a full zone passes and is counted as such. Without the store
 //! of the fleet, `on_error` says which way it fails.

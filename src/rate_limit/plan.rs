@@ -6,8 +6,9 @@ use super::key::{CounterId, KeyTemplate};
 use super::policy::{Counting, Terms, Verdict};
 use super::rate::Rate;
 use super::window::WindowKind;
-use super::zone::{Sync, ZonePlan};
+use super::zone::{StorePlan, Sync, ZonePlan};
 use crate::decision::{Policy, Reason, Refusal};
+use crate::directive::{DirectiveError, Place};
 
 /// The largest cost of a request.
 pub const MAX_COST: u64 = 1_000_000;
@@ -17,10 +18,9 @@ pub const MAX_COST: u64 = 1_000_000;
 pub struct RateLimitPlan {
     /// In the order written.
     pub limits: Vec<LimitPlan>,
-    /// Positions in `limits` of those that are counted in this host's zones (batch mode included).
-    pub local: Vec<usize>,
-    /// Positions in `limits` of those that ask a store, by the number of the zone.
-    pub exact: Vec<(usize, Vec<usize>)>,
+    /// The numbers of the zones that ask their store for each request, which is one store: the least patient first, by whose
+    /// connection all are asked together.
+    pub exact: Vec<usize>,
     /// Whether `X-RateLimit-*` and `RateLimit-*` are sent.
     pub headers: bool,
     status: u16,
@@ -48,6 +48,8 @@ pub struct LimitPlan {
     pub counting: Counting,
     /// Whether it is only watched.
     pub dry_run: bool,
+    /// Where it is written.
+    pub place: Place,
 }
 
 /// `cost=`
@@ -94,42 +96,32 @@ impl RateLimitPlan {
         status: u16,
         message: Cow<'static, str>,
         headers: bool,
-    ) -> Self {
-        let is_exact = |limit: &LimitPlan| {
-            let store = zones.get(limit.zone).and_then(|zone| zone.store.as_ref());
-            store.is_some_and(|store| store.sync == Sync::Exact)
-        };
-        let (mut local, mut exact) = (Vec::new(), Vec::<(usize, Vec<usize>)>::new());
-        for (position, limit) in limits.iter().enumerate() {
-            if !is_exact(limit) {
-                local.push(position);
-                continue;
-            }
-            match exact.iter_mut().find(|(zone, _)| *zone == limit.zone) {
-                Some((_, positions)) => positions.push(position),
-                None => exact.push((limit.zone, vec![position])),
-            }
-        }
-        Self { limits, local, exact, headers, status, message }
+    ) -> Result<Self, DirectiveError> {
+        let exact = exact_zones(&limits, zones)?;
+        Ok(Self { limits, exact, headers, status, message })
     }
 
     /// The plan of limits on failed authentications: one of each rate, counted for the client's network.
-    pub fn of_failures(limits: &[(Rate, usize, CounterId)], zones: &[ZonePlan]) -> Self {
-        let limit = |(rate, zone, counter): &(Rate, usize, CounterId)| {
-            let store = zones.get(*zone).and_then(|zone| zone.store.as_ref());
+    pub fn of_failures(
+        limits: impl IntoIterator<Item = (Rate, usize, CounterId, Place)>,
+        zones: &[ZonePlan],
+    ) -> Result<Self, DirectiveError> {
+        let limit = |(rate, zone, counter, place): (Rate, usize, CounterId, Place)| {
+            let store = zones.get(zone).and_then(|zone| zone.store.as_ref());
             LimitPlan {
-                zone: *zone,
-                counter: *counter,
+                zone,
+                counter,
                 key: KeyTemplate::Network,
-                rates: vec![*rate],
+                rates: vec![rate],
                 local_rates: vec![rate.share(store.map_or(1, |store| store.nodes))],
                 window: WindowKind::Fixed,
                 cost: Cost::Fixed(1),
                 counting: Counting::Allowed,
                 dry_run: false,
+                place,
             }
         };
-        let limits = limits.iter().map(limit).collect();
+        let limits = limits.into_iter().map(limit).collect();
         Self::new(limits, zones, 429, Cow::Borrowed(""), false)
     }
 
@@ -147,9 +139,33 @@ impl RateLimitPlan {
     }
 }
 
+/// The zones of [`RateLimitPlan::exact`]; an error at the limit whose zone asks another store than one before it, because what two
+/// stores count cannot be charged together.
+fn exact_zones(limits: &[LimitPlan], zones: &[ZonePlan]) -> Result<Vec<usize>, DirectiveError> {
+    let mut found: Vec<(&ZonePlan, &StorePlan, usize)> = Vec::new();
+    for limit in limits {
+        let Some(zone) = zones.get(limit.zone) else { continue };
+        let Some(store) = zone.store.as_ref().filter(|it| it.sync == Sync::Exact) else { continue };
+        if let Some((first, other, _)) = found.first()
+            && other.url != store.url
+        {
+            let text = format!(
+                "zones \"{}\" and \"{}\" have not the same \"redis\", they cannot be used together",
+                first.name, zone.name
+            );
+            return Err(DirectiveError::new(text).at(&limit.place));
+        }
+        if found.iter().all(|(_, _, number)| *number != limit.zone) {
+            found.push((zone, store, limit.zone));
+        }
+    }
+    found.sort_by_key(|(_, store, _)| store.timeout);
+    Ok(found.into_iter().map(|(_, _, number)| number).collect())
+}
+
 /// The refusal of `on_error=deny`.
-pub fn store_unavailable(retry_after_s: u64) -> Refusal {
+pub fn store_unavailable(policy: Policy, retry_after_s: u64) -> Refusal {
     let message = "Rate limit store is unavailable";
-    Refusal::new(Policy::RateLimit, Reason::Store, 503, message)
+    Refusal::new(policy, Reason::Store, 503, message)
         .with_header("Retry-After", retry_after_s.max(1).to_string())
 }

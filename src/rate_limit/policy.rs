@@ -40,19 +40,19 @@ pub struct Charge<'a> {
     pub terms: Terms<'a>,
 }
 
-/// Whether a check spends.
+/// Which of the terms hold when a request is charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spending {
-    /// As the terms say.
+    /// All of them.
     Charge,
-    /// Nothing, for a look before another store is asked.
-    Look,
+    /// Those of a request that is refused elsewhere: only demands with [`Counting::All`] spend.
+    Refused,
 }
 
 /// How one rate of a directive stands after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Which demand, in the order given.
+    /// Which demand, in the order given, unless they were [renumbered](Verdict::renumber).
     pub charge: usize,
     /// The rate.
     pub rate: Rate,
@@ -138,6 +138,13 @@ impl Verdict {
         standing.reset_s()
     }
 
+    /// Calls demands by other numbers than those of their order, such as the positions of limits in a plan.
+    pub fn renumber(&mut self, number: impl Fn(usize) -> Option<usize>) {
+        for standing in &mut self.standings {
+            standing.charge = number(standing.charge).unwrap_or(standing.charge);
+        }
+    }
+
     /// Takes over what another store has said of the same request; demands keep the numbers they have there.
     pub fn absorb(&mut self, other: &mut Self) {
         if self.standings.is_empty() {
@@ -191,11 +198,14 @@ impl Verdict {
     }
 
     /// Whether a demand spends, once it is judged.
-    fn spends(&self, charge: usize, terms: &Terms<'_>) -> bool {
+    fn spends(&self, charge: usize, terms: &Terms<'_>, spending: Spending) -> bool {
         let own = || self.standings.iter().filter(move |standing| standing.charge == charge);
-        match terms.counting {
-            Counting::All => true,
-            Counting::Allowed => !self.refused && own().all(|standing| standing.passes),
+        match (terms.counting, spending) {
+            (Counting::All, _) => true,
+            (Counting::Allowed, Spending::Refused) => false,
+            (Counting::Allowed, Spending::Charge) => {
+                !self.refused && own().all(|standing| standing.passes)
+            }
         }
     }
 
@@ -230,13 +240,14 @@ impl Verdict {
         }
     }
 
-    /// The verdict on counters that another store has judged and charged by the same rules.
+    /// The verdict on counters that another store has judged and charged by the same rules, `spending` included.
     ///
     /// `demands` are keys and terms; `counts` has the state of every rate, in their order, before the request, and whether
     /// the request fitted in.
     pub fn from_store<'a, K: PartialEq>(
         &mut self,
         demands: impl Iterator<Item = (K, Terms<'a>)> + Clone,
+        spending: Spending,
         counts: impl IntoIterator<Item = (Count, bool)>,
         now_ms: u64,
     ) {
@@ -253,7 +264,7 @@ impl Verdict {
         }
         self.judge();
         for (number, (key, terms)) in demands.clone().enumerate() {
-            if terms.cost == 0 || !self.spends(number, &terms) {
+            if terms.cost == 0 || !self.spends(number, &terms, spending) {
                 continue;
             }
             let is_same = |other| demands.clone().nth(other).is_some_and(|(other, _)| other == key);
@@ -288,11 +299,9 @@ pub fn check_and_charge(
         }
     }
     verdict.judge();
-    if spending == Spending::Charge {
-        // Known counters first: an insertion may move them.
-        for known in [true, false] {
-            spend(charges, known, now_ms, verdict);
-        }
+    // Known counters first: an insertion may move them.
+    for known in [true, false] {
+        spend(charges, spending, known, now_ms, verdict);
     }
     verdict.finish(now_ms, |number| {
         charges.get(number).map(|charge| (charge.terms.window, charge.terms.cost))
@@ -300,9 +309,15 @@ pub fn check_and_charge(
 }
 
 /// Charges the counters that were known, or those that were not.
-fn spend(charges: &[Charge<'_>], known: bool, now_ms: u64, verdict: &mut Verdict) {
+fn spend(
+    charges: &[Charge<'_>],
+    spending: Spending,
+    known: bool,
+    now_ms: u64,
+    verdict: &mut Verdict,
+) {
     for (number, charge) in charges.iter().enumerate() {
-        if charge.terms.cost == 0 || !verdict.spends(number, &charge.terms) {
+        if charge.terms.cost == 0 || !verdict.spends(number, &charge.terms, spending) {
             continue;
         }
         for index in 0..verdict.standings.len() {
@@ -322,6 +337,27 @@ fn spend(charges: &[Charge<'_>], known: bool, now_ms: u64, verdict: &mut Verdict
                 }
                 _ => verdict.untracked += 1,
             }
+        }
+    }
+}
+
+/// Takes back what a verdict's demands have added, because somebody else refuses the request after all: never below zero, and
+/// only in the window that it was added in. `counter` says where a demand counts, by the number it has in the verdict.
+///
+/// The caller holds the mutexes of all tables.
+pub fn give_back<'a>(
+    verdict: &Verdict,
+    counter: impl Fn(usize) -> Option<(Table<'a>, Fingerprint)>,
+    now_ms: u64,
+) {
+    for standing in verdict.standings.iter().filter(|standing| standing.added > 0) {
+        let Some((table, key)) = counter(standing.charge) else { continue };
+        let unit = standing.rate.unit;
+        let (slot, mut count) = table.find(key, unit, now_ms);
+        if let Some(slot) = slot.filter(|_| count.window == standing.count.window) {
+            count.current = count.current.saturating_sub(standing.added);
+            // A counter that slides keeps the lifetime that it has.
+            table.write(slot, unit, WindowKind::Fixed, count);
         }
     }
 }

@@ -498,6 +498,88 @@ rate_limit_zone api:64k;
  "X-RateLimit-Remaining-Year: 2",
  "X-RateLimit-Remaining-Month: 1", "X-RateLimit-Remaining-Month: 0", "X-RateLimit-Remaining-Month: 0"]
 
+=== a refused request spends nothing in redis, whichever zone refuses it
+--- http_config
+    rate_limit_zone one:64k redis=redis://127.0.0.1:$REDIS_PORT timeout=5s;
+    rate_limit_zone two:64k redis=redis://127.0.0.1:$REDIS_PORT timeout=5s;
+    rate_limit_zone own:64k;
+--- config
+    location /two { rate_limit 10r/M zone=one by=service; rate_limit 1r/y zone=two by=service; empty_gif; }
+    location /own { rate_limit 10r/M zone=one by=service; rate_limit 1r/y zone=own by=service; empty_gif; }
+    location /turned {
+        rate_limit 10r/M zone=own by=service name=turned;
+        rate_limit 1r/y zone=one by=service;
+        empty_gif;
+    }
+    location /left { rate_limit 10r/M zone=own by=service name=turned; empty_gif; }
+--- isolated
+--- request
+[{"wait_for_log": "zone \"one\" counts in redis"}, {"wait_for_log": "zone \"two\" counts in redis"},
+ "GET /two", "GET /two", "GET /two", "GET /own", "GET /own", "GET /own", "GET /turned", "GET /turned", "GET /turned", "GET /left"]
+--- error_code: [200, 429, 429, 200, 429, 429, 200, 429, 429, 200]
+--- response_headers
+["X-RateLimit-Remaining-Month: 9\nX-RateLimit-Remaining-Year: 0", "X-RateLimit-Remaining-Month: 9\nX-RateLimit-Remaining-Year: 0",
+ "X-RateLimit-Remaining-Month: 9\nX-RateLimit-Remaining-Year: 0",
+ "X-RateLimit-Remaining-Month: 9\nX-RateLimit-Remaining-Year: 0", "X-RateLimit-Remaining-Month: 9\nX-RateLimit-Remaining-Year: 0",
+ "X-RateLimit-Remaining-Month: 9\nX-RateLimit-Remaining-Year: 0",
+ "X-RateLimit-Remaining-Month: 9\nX-RateLimit-Remaining-Year: 0", "X-RateLimit-Remaining-Month: 9\nX-RateLimit-Remaining-Year: 0",
+ "X-RateLimit-Remaining-Month: 9\nX-RateLimit-Remaining-Year: 0",
+ "X-RateLimit-Remaining-Month: 8"]
+
+=== count=all spends also when another zone or an absent store refuses
+--- http_config
+    rate_limit_zone one:64k redis=redis://127.0.0.1:$REDIS_PORT timeout=5s;
+    rate_limit_zone two:64k redis=redis://127.0.0.1:$REDIS_PORT timeout=5s;
+    rate_limit_zone own:64k;
+    rate_limit_zone gone:64k redis=redis://127.0.0.1:1 on_error=deny;
+--- config
+    location /own { rate_limit 10r/y zone=one by=service count=all; rate_limit 1r/M zone=own by=service; empty_gif; }
+    location /two { rate_limit 10r/y zone=one by=service count=all; rate_limit 1r/M zone=two by=service; empty_gif; }
+    location /turned { rate_limit 10r/y zone=own by=service count=all; rate_limit 1r/M zone=one by=service; empty_gif; }
+    location /gone {
+        rate_limit 10r/y zone=own by=service count=all name=gone;
+        rate_limit 10r/M zone=own by=service name=gone-too;
+        rate_limit 5r/M zone=gone by=service;
+        empty_gif;
+    }
+--- isolated
+--- request
+[{"wait_for_log": "zone \"one\" counts in redis"}, {"wait_for_log": "zone \"two\" counts in redis"},
+ "GET /own", "GET /own", "GET /own", "GET /two", "GET /two", "GET /two", "GET /turned", "GET /turned", "GET /turned", "GET /gone", "GET /gone"]
+--- error_code: [200, 429, 429, 200, 429, 429, 200, 429, 429, 503, 503]
+--- response_headers
+["X-RateLimit-Remaining-Year: 9", "X-RateLimit-Remaining-Year: 8", "X-RateLimit-Remaining-Year: 7",
+ "X-RateLimit-Remaining-Year: 9", "X-RateLimit-Remaining-Year: 8", "X-RateLimit-Remaining-Year: 7",
+ "X-RateLimit-Remaining-Year: 9", "X-RateLimit-Remaining-Year: 8", "X-RateLimit-Remaining-Year: 7",
+ "X-RateLimit-Remaining-Year: 9\nX-RateLimit-Remaining-Month: 10", "X-RateLimit-Remaining-Year: 8\nX-RateLimit-Remaining-Month: 10"]
+
+=== a user who may not count in redis is told of at once
+--- http_config
+    rate_limit_zone fleet:64k redis=redis://few:p@127.0.0.1:$REDIS_PORT nodes=3;
+--- config
+    location /t { rate_limit 6r/y zone=fleet by=service; empty_gif; }
+--- isolated
+--- redis
+ACL SETUSER few on >p ~{apigate:* +evalsha +script|load +get +time +ping
+--- request
+["GET /t"]
+--- response_headers: X-RateLimit-Limit-Year: 2
+--- error_log: rate_limit: zone "fleet" cannot count in redis, reason=redis answered NOPERM
+--- no_error_log: counts in redis
+
+=== another value under a counter's name is told of
+--- http_config
+    rate_limit_zone fleet:64k redis=redis://127.0.0.1:$REDIS_PORT timeout=5s on_error=deny;
+--- config
+    location /t { rate_limit 6r/y zone=fleet by=service name=n; empty_gif; }
+--- isolated
+--- request
+[{"wait_for_log": "zone \"fleet\" counts in redis"}, "GET /t",
+ {"redis": "EVAL \"for _, k in ipairs(redis.call('KEYS', '*y')) do redis.call('DEL', k) redis.call('LPUSH', k, 'x') end return 'done'\" 0", "reply": "done"},
+ "GET /t"]
+--- error_code: [200, 503]
+--- error_log: rate_limit: zone "fleet" could not count a key in redis, reason=redis answered WRONGTYPE
+
 === failed keys are counted by the fleet
 --- http_config
     rate_limit_zone failures:64k redis=redis://127.0.0.1:$REDIS_PORT timeout=5s;
@@ -510,6 +592,35 @@ rate_limit_zone api:64k;
 [{"wait_for_log": "zone \"failures\" counts in redis"},
  "GET /t?key=a", "GET /t?key=b", "GET /t?key=alice-1", "GET /t", "GET /guest?key=a", "GET /guest?key=b", "GET /guest"]
 --- error_code: [401, 429, 200, 401, 200, 429, 200]
+
+=== failed keys have their status without redis too, and a 401 its challenge
+--- http_config
+    rate_limit_zone gone:64k redis=redis://127.0.0.1:1 nodes=3;
+    rate_limit_zone closed:64k redis=redis://127.0.0.1:1 on_error=deny;
+    rate_limit_zone own:64k;
+    consumers apps { consumer alice key=alice-1; }
+    log_format policies "$uri $policy_name $policy_reason";
+--- config
+    access_log logs/access.log policies;
+    location /gone { key_auth apps; key_auth_failures 3r/y zone=gone status=403; empty_gif; }
+    location /closed { key_auth apps; key_auth_failures 3r/y zone=closed; empty_gif; }
+    location /own {
+        key_auth apps realm=r;
+        key_auth_failures 9r/y zone=own status=418;
+        key_auth_failures 1r/y zone=own status=401;
+        empty_gif;
+    }
+--- request
+["GET /gone", "GET /gone", "GET /closed", "GET /own", "GET /own"]
+--- more_headers: X-Api-Key: wrong
+--- error_code: [401, 403, 503, 401, 401]
+--- response_headers
+["WWW-Authenticate: Key", "!WWW-Authenticate", "!WWW-Authenticate", "WWW-Authenticate: Key realm=\"r\"\n!Retry-After", "WWW-Authenticate: Key realm=\"r\""]
+--- response_body_like
+["Unauthorized", "Too many", "unavailable", "Unauthorized", "Too many"]
+--- access_log
+/gone key_auth_failures limit
+/closed key_auth_failures store
 
 === without redis a host has its share
 --- http_config
@@ -699,6 +810,20 @@ The refused one has no body: curl may take nginx's early end of an upload's stre
     location /t { rate_limit 1r/s zone=api by=$nobody_knows; }
 --- must_die
 --- error_log: unknown "nobody_knows" variable
+
+=== refused: broken variables, at their own line
+--- http_config
+    rate_limit_zone api:64k;
+--- config
+    include limits.conf;
+--- conf_files
+>>> limits.conf
+location /t {
+    rate_limit 1r/s zone=api by=$;
+    empty_gif;
+}
+--- must_die
+--- error_log: qr/invalid variables in ".{1}" in .*limits\.conf:2/
 
 === refused: a cost of nothing
 --- http_config

@@ -244,7 +244,10 @@ fn refusals_have_their_texts_and_challenge() {
         let challenge = ("WWW-Authenticate", "Key realm=\"r\"".to_owned());
         assert_eq!(refusal.headers, [challenge]);
     }
-    let refusal = too_many_failures(429, 0);
+    let refusal = too_many_failures(401, 9, Some("Key"));
+    let headers = [("Retry-After", "9".to_owned()), ("WWW-Authenticate", "Key".to_owned())];
+    assert_eq!(refusal.headers, headers);
+    let refusal = too_many_failures(429, 0, Some("Key"));
     assert_eq!((refusal.status, &*refusal.message), (429, "Too many failed authentications"));
     assert_eq!(refusal.headers, [("Retry-After", "1".to_owned())]);
 }

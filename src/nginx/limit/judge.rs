@@ -1,6 +1,10 @@
-//! A request against the limits of its place: zones of this host under their mutexes, stores by asking and waiting.
+//! A request against the limits of its place: zones of this host under their mutexes, the store by asking and waiting.
+//!
+//! What this host counts is charged before the store is asked and given back when the store refuses. All that the store counts,
+//! of whatever zones, is one question.
 
 use super::location::LimitLocation;
+use super::store::Store;
 use super::zone::LimitZone;
 use super::{Charged, Limits};
 use crate::nginx::clock;
@@ -10,7 +14,7 @@ use crate::nginx::shared::ZoneGuard;
 use crate::nginx::suspend::{self, Ticket};
 use crate::rate_limit::fleet::{Answer, Demand, read_exact};
 use crate::rate_limit::key::{FleetKey, Key, KeyFacts, KeyTemplate};
-use crate::rate_limit::policy::{Charge, Counting, Spending, Verdict, check_and_charge};
+use crate::rate_limit::policy::{Charge, Spending, Verdict, check_and_charge, give_back};
 use crate::rate_limit::table::Fingerprint;
 use crate::rate_limit::{LimitPlan, OnError, RateLimitPlan, Sync};
 use nginx_sys::ngx_int_t;
@@ -20,7 +24,7 @@ use smallvec::SmallVec;
 pub(super) enum Judgement {
     /// The verdict says it.
     Known,
-    /// A store is away without which nobody passes.
+    /// A store is away without which nobody passes; the verdict says how the other limits stand.
     StoreAway,
     /// A store is asked; the phase handler's status until it answers.
     Waits(ngx_int_t),
@@ -35,9 +39,9 @@ enum Counter {
     Here,
     /// The zone on this host, by this host's share of the limit.
     Share,
-    /// The store, which has not been asked yet.
+    /// The store.
     Store,
-    /// Nobody any more: the store has answered, or passes go uncounted without it.
+    /// Nobody: without the store, requests go uncounted.
     Done,
 }
 
@@ -51,40 +55,29 @@ struct Item {
     counter: Counter,
 }
 
-impl Item {
-    fn is_counted_here(&self) -> bool {
-        matches!(self.counter, Counter::Here | Counter::Share)
-    }
-}
-
 /// On the stack for as many limits as a place usually has.
 type Few<T> = SmallVec<[T; 4]>;
 
-/// A request that asks stores: what is known so far.
-#[derive(Debug, Default)]
+/// A request that asks the store: what is known so far.
+#[derive(Debug)]
 pub(super) struct Asking {
     items: Few<Item>,
-    /// What the stores have said.
-    verdict: Verdict,
+    /// What the zones of this host have said, and charged.
+    here: Verdict,
+    /// Whether a store is away without which nobody passes.
+    is_denied: bool,
     pub(super) question: Option<Question>,
 }
 
 impl Asking {
-    /// Where the limits at some positions are that their store has not answered for yet.
-    fn part(&self, positions: &[usize]) -> Few<usize> {
-        let asked =
-            |item: &Item| item.counter == Counter::Store && positions.contains(&item.position);
-        let numbered = self.items.iter().enumerate();
-        numbered.filter(|(_, item)| asked(item)).map(|(index, _)| index).collect()
+    /// How the store is to charge.
+    fn spending(&self) -> Spending {
+        spending(self.is_denied || self.here.is_refused())
     }
+}
 
-    fn change(&mut self, part: &[usize], mut change: impl FnMut(&mut Item)) {
-        for index in part {
-            if let Some(item) = self.items.get_mut(*index) {
-                change(item);
-            }
-        }
-    }
+fn spending(is_refused: bool) -> Spending {
+    if is_refused { Spending::Refused } else { Spending::Charge }
 }
 
 /// What a store was asked, and what it has answered.
@@ -132,22 +125,15 @@ impl<'a> Place<'a> {
         if items.is_empty() {
             return Judgement::Known;
         }
-        if self.without_stores(&mut items) {
-            return Judgement::StoreAway;
-        }
+        let is_denied = self.without_stores(&mut items);
+        self.count_here(&items, spending(is_denied), None, verdict);
         if items.iter().all(|item| item.counter != Counter::Store) {
-            self.count_here(&items, Spending::Charge, verdict);
-            return Judgement::Known;
+            return self.conclude(&items, is_denied, verdict);
         }
-        if items.iter().any(Item::is_counted_here) {
-            self.count_here(&items, Spending::Look, verdict);
-            if verdict.is_refused() {
-                self.count_here(&items, Spending::Charge, verdict);
-                return Judgement::Known;
-            }
-        }
-        let asking = Asking { items, ..Asking::default() };
-        self.proceed(request, limits, Box::new(asking), verdict)
+        // An empty one leaves its memory for the answer.
+        let has_counted = !verdict.standings().is_empty();
+        let here = if has_counted { std::mem::take(verdict) } else { Verdict::default() };
+        self.ask(request, limits, Asking { items, here, is_denied, question: None }, verdict)
     }
 
     /// The limits that have not charged this request yet, each with its key.
@@ -209,11 +195,16 @@ impl<'a> Place<'a> {
 
     /// Turns to what `on_error` says where a store is known to be away; true when that is to refuse.
     fn without_stores(&self, items: &mut [Item]) -> bool {
+        let is_up = |zone: &LimitZone| zone.store.borrow().as_ref().is_some_and(Store::is_up);
+        let mut exact = self.plan.exact.iter().filter_map(|number| self.zones.get(*number));
+        let is_exact_up = exact.any(is_up);
         let mut refuses = false;
         for item in items {
             let Some((_, zone)) = self.limit(item) else { continue };
-            let is_away = zone.plan.store.is_some()
-                && zone.store.borrow().as_ref().is_none_or(|store| !store.is_up());
+            let is_away = match item.counter {
+                Counter::Store => !is_exact_up,
+                _ => zone.plan.store.is_some() && !is_up(zone),
+            };
             if is_away {
                 refuses |= self.without_store(item);
             }
@@ -232,11 +223,17 @@ impl<'a> Place<'a> {
         on_error == OnError::Deny && !limit.dry_run
     }
 
-    /// Checks, and perhaps charges, what is counted on this host.
-    fn count_here(&self, items: &[Item], spending: Spending, verdict: &mut Verdict) {
+    /// Checks and charges what is counted on this host; with `before`, in place of what was charged then.
+    fn count_here(
+        &self,
+        items: &[Item],
+        spending: Spending,
+        before: Option<&Verdict>,
+        verdict: &mut Verdict,
+    ) {
         let mut numbers: Few<usize> = Few::new();
         let mut charges: Few<Charge<'_>> = Few::new();
-        let mut counted: Few<Item> = Few::new();
+        let mut positions: Few<usize> = Few::new();
         for item in items {
             let Some((limit, zone)) = self.limit(item) else { continue };
             let terms = match item.counter {
@@ -247,39 +244,60 @@ impl<'a> Place<'a> {
             let Some(table) = zone.table() else { continue };
             numbers.push(limit.zone);
             charges.push(Charge { table, key: item.local, terms });
-            counted.push(*item);
+            positions.push(item.position);
         }
         numbers.sort_unstable();
         numbers.dedup();
         let zones = || numbers.iter().filter_map(|number| self.zones.get(*number));
+        let now_ms = clock::cached_ms();
         {
             // In the order of zones' numbers, as everywhere.
             let _held: Few<ZoneGuard> = zones().map(LimitZone::lock).collect();
-            check_and_charge(&charges, spending, clock::cached_ms(), verdict);
+            if let Some(before) = before {
+                let counter = |position| {
+                    let index = positions.iter().position(|it| *it == position)?;
+                    charges.get(index).map(|charge| (charge.table, charge.key))
+                };
+                give_back(before, counter, now_ms);
+            }
+            check_and_charge(&charges, spending, now_ms, verdict);
         }
+        verdict.renumber(|index| positions.get(index).copied());
         if verdict.untracked() > 0 {
             zones().for_each(LimitZone::note_full);
         }
-        if spending == Spending::Charge {
-            self.record(&counted, verdict);
-        }
     }
 
-    /// Notes for the fleet what was charged on this host.
-    fn record(&self, counted: &[Item], verdict: &Verdict) {
-        for standing in verdict.standings() {
-            let Some(item) = counted.get(standing.charge) else { continue };
-            let (Some((limit, zone)), Some(fleet)) = (self.limit(item), item.fleet) else {
-                continue;
-            };
-            let store = zone.store.borrow();
-            if let Some(store) = store.as_ref().filter(|store| store.interval().is_some()) {
-                store.record(fleet, item.local, limit.window, standing);
-            }
+    /// Asks the store for everything that it counts, or goes on without it.
+    fn ask(
+        &self,
+        request: Request<'_>,
+        limits: &mut Limits,
+        mut asking: Asking,
+        verdict: &mut Verdict,
+    ) -> Judgement {
+        let demands = self.demands(&asking);
+        let ticket = Ticket::new(request);
+        let mut zones = self.plan.exact.iter().filter_map(|number| self.zones.get(*number));
+        if zones.any(|zone| zone.ask(asking.spending(), &demands, ticket.number())) {
+            asking.question = Some(Question { ticket, answer: None });
+            limits.asking = Some(Box::new(asking));
+            return Judgement::Waits(suspend::suspend(request));
         }
+        self.without_answer(&mut asking, verdict)
     }
 
-    /// Takes in an answer, asks the next store, or ends.
+    fn demands(&self, asking: &Asking) -> Few<Demand<'a>> {
+        let asked = asking.items.iter().filter(|item| item.counter == Counter::Store);
+        let demand = |item: &Item| {
+            let (limit, zone) = self.limit(item)?;
+            let terms = limit.terms(item.cost);
+            Some(Demand { zone: &zone.plan.name, key: item.fleet?, terms })
+        };
+        asked.filter_map(demand).collect()
+    }
+
+    /// Takes in the store's answer.
     fn proceed(
         &self,
         request: Request<'_>,
@@ -287,65 +305,52 @@ impl<'a> Place<'a> {
         mut asking: Box<Asking>,
         verdict: &mut Verdict,
     ) -> Judgement {
-        for (zone, positions) in &self.plan.exact {
-            let part = asking.part(positions);
-            if part.is_empty() {
-                continue;
-            }
-            let items = part.iter().filter_map(|index| asking.items.get(*index));
-            let demands: Few<_> = items.filter_map(|item| self.demand(item)).collect();
-            if let Some(question) = &mut asking.question {
-                let Some(answer) = question.answer.take() else {
-                    // Nobody but the answer should have brought us here.
-                    limits.asking = Some(asking);
-                    return Judgement::Waits(suspend::suspend(request));
-                };
-                asking.question = None;
-                if answer.is_ok_and(|numbers| read_exact(&numbers, &demands, verdict)) {
-                    asking.verdict.absorb(verdict);
-                    asking.change(&part, |item| item.counter = Counter::Done);
-                    if asking.verdict.is_refused() {
-                        break;
-                    }
-                    continue;
-                }
-            } else if let Some(zone) = self.zones.get(*zone) {
-                let ticket = Ticket::new(request);
-                if zone.ask(&demands, ticket.number()) {
-                    asking.question = Some(Question { ticket, answer: None });
-                    limits.asking = Some(asking);
-                    return Judgement::Waits(suspend::suspend(request));
-                }
-            }
-            let mut refuses = false;
-            asking.change(&part, |item| refuses |= self.without_store(item));
-            if refuses {
-                return Judgement::StoreAway;
-            }
-        }
-        self.conclude(&mut asking, verdict);
-        Judgement::Known
-    }
-
-    fn demand(&self, item: &Item) -> Option<Demand<'a>> {
-        let (limit, _) = self.limit(item)?;
-        Some(Demand { key: item.fleet?, terms: limit.terms(item.cost) })
-    }
-
-    /// Charges on this host once the stores have spoken, and puts everything together.
-    fn conclude(&self, asking: &mut Asking, verdict: &mut Verdict) {
-        let is_refused = asking.verdict.is_refused();
-        let counts = |item: &&Item| {
-            let limit = self.plan.limits.get(item.position);
-            !is_refused || limit.is_some_and(|limit| limit.counting == Counting::All)
+        let Some(answer) = asking.question.as_mut().and_then(|it| it.answer.take()) else {
+            // Nobody but the answer should have brought us here.
+            limits.asking = Some(asking);
+            return Judgement::Waits(suspend::suspend(request));
         };
-        let mut items = asking.items.iter().filter(|item| item.is_counted_here()).peekable();
-        if items.peek().is_some() {
-            let items: Few<Item> = items.filter(counts).copied().collect();
-            self.count_here(&items, Spending::Charge, verdict);
-        } else {
-            verdict.clear();
+        let (demands, spending) = (self.demands(&asking), asking.spending());
+        if !answer.is_ok_and(|numbers| read_exact(&numbers, spending, &demands, verdict)) {
+            return self.without_answer(&mut asking, verdict);
         }
-        verdict.absorb(&mut asking.verdict);
+        let mut asked = asking.items.iter().filter(|item| item.counter == Counter::Store);
+        let positions: Few<usize> = asked.by_ref().map(|item| item.position).collect();
+        verdict.renumber(|index| positions.get(index).copied());
+        if verdict.is_refused() && spending == Spending::Charge {
+            self.count_again(&mut asking, Spending::Refused);
+        }
+        asking.here.absorb(verdict);
+        std::mem::swap(&mut asking.here, verdict);
+        self.conclude(&asking.items, asking.is_denied, verdict)
+    }
+
+    /// Does what `on_error` says for all that the store was asked for.
+    fn without_answer(&self, asking: &mut Asking, verdict: &mut Verdict) -> Judgement {
+        for item in asking.items.iter_mut().filter(|item| item.counter == Counter::Store) {
+            asking.is_denied |= self.without_store(item);
+        }
+        self.count_again(asking, spending(asking.is_denied));
+        std::mem::swap(&mut asking.here, verdict);
+        self.conclude(&asking.items, asking.is_denied, verdict)
+    }
+
+    /// Counts on this host in place of what was counted before the store was asked.
+    fn count_again(&self, asking: &mut Asking, spending: Spending) {
+        let before = std::mem::take(&mut asking.here);
+        self.count_here(&asking.items, spending, Some(&before), &mut asking.here);
+    }
+
+    /// Notes for the fleet what was charged on this host, now that it stays, and ends.
+    fn conclude(&self, items: &[Item], is_denied: bool, verdict: &Verdict) -> Judgement {
+        for standing in verdict.standings() {
+            let item = items.iter().find(|item| item.position == standing.charge);
+            let Some((limit, zone)) = item.and_then(|item| self.limit(item)) else { continue };
+            let Some((item, fleet)) = item.and_then(|item| Some((item, item.fleet?))) else {
+                continue;
+            };
+            zone.record(fleet, item.local, limit.window, standing);
+        }
+        if is_denied { Judgement::StoreAway } else { Judgement::Known }
     }
 }

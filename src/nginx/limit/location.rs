@@ -1,14 +1,11 @@
 //! What a location's limits need of nginx: variables compiled, and the order in which zones are locked.
 
 use crate::directive::DirectiveError;
-use crate::nginx::memory;
 use crate::nginx::request::Request;
+use crate::nginx::template;
 use crate::rate_limit::key::KeyTemplate;
 use crate::rate_limit::{Cost, LimitPlan, RateLimitPlan};
-use nginx_sys::{
-    NGX_OK, ngx_conf_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
-    ngx_http_complex_value_t, ngx_int_t,
-};
+use nginx_sys::{ngx_conf_t, ngx_http_complex_value_t};
 use std::fmt;
 
 /// The nginx side of a [`RateLimitPlan`].
@@ -42,11 +39,11 @@ impl LimitLocation {
             let mut values = Values::default();
             if let KeyTemplate::Variables(text) = &limit.key {
                 // SAFETY: the caller's.
-                values.key = Some(unsafe { template(cf, text) }?);
+                values.key = Some(unsafe { template::compile(cf, text, &limit.place) }?);
             }
             if let Cost::Variable(text) = &limit.cost {
                 // SAFETY: the caller's.
-                values.cost = Some(unsafe { template(cf, text) }?);
+                values.cost = Some(unsafe { template::compile(cf, text, &limit.place) }?);
             }
             Ok(values)
         };
@@ -66,25 +63,5 @@ impl LimitLocation {
         }
         let value = self.values.get(position).and_then(|values| values.cost.as_deref());
         Cost::read(value.and_then(|value| request.evaluate(value)).unwrap_or_default())
-    }
-}
-
-/// # Safety
-/// `cf` is nginx's.
-unsafe fn template(
-    cf: *mut ngx_conf_t,
-    text: &str,
-) -> Result<Box<ngx_http_complex_value_t>, DirectiveError> {
-    let failed = || DirectiveError::new(format!("invalid variables in \"{text}\""));
-    // SAFETY: cf's pool is live and keeps the text and the compiled codes.
-    unsafe {
-        let mut value: Box<ngx_http_complex_value_t> = Box::new(std::mem::zeroed());
-        let mut source = memory::copy((*cf).pool, text.as_bytes()).ok_or_else(failed)?;
-        let mut compile: ngx_http_compile_complex_value_t = std::mem::zeroed();
-        compile.cf = cf;
-        compile.value = &mut source;
-        compile.complex_value = &mut *value;
-        let status = ngx_http_compile_complex_value(&mut compile);
-        if status == NGX_OK as ngx_int_t { Ok(value) } else { Err(failed()) }
     }
 }

@@ -18,7 +18,7 @@ use super::phases::{self, Judged};
 use super::request::Request;
 use super::respond;
 use crate::config::FailuresPlan;
-use crate::decision::{Decision, Refusal};
+use crate::decision::{Decision, Policy, Refusal};
 use crate::key_auth;
 use crate::observe::{Labels, Page};
 use crate::pipeline::Mode;
@@ -135,7 +135,10 @@ pub(super) fn rate_limit(
     VERDICT.with_borrow_mut(|verdict| match judge(request, plan, location, verdict) {
         Judgement::Waits(status) => Judged::Waits(status),
         Judgement::Failed => Judged::Failed,
-        Judgement::StoreAway => Judged::Decided(store_unavailable(1).into()),
+        Judgement::StoreAway => match tell(request, plan, verdict) {
+            Some(()) => Judged::Decided(store_unavailable(Policy::RateLimit, 1).into()),
+            None => Judged::Failed,
+        },
         Judgement::Known => conclude(request, plan, verdict),
     })
 }
@@ -152,14 +155,12 @@ pub(super) fn failures(
     VERDICT.with_borrow_mut(|verdict| match judge(request, limits, location, verdict) {
         Judgement::Waits(status) => Err(Judged::Waits(status)),
         Judgement::Failed => Err(Judged::Failed),
-        Judgement::StoreAway => Ok(Some(store_unavailable(1))),
+        Judgement::StoreAway => Ok(Some(store_unavailable(Policy::KeyAuthFailures, 1))),
         Judgement::Known => Ok(verdict.retry_after_s().map(|retry_after_s| {
             let refusing = verdict.standings().iter().find(|standing| !standing.passes);
-            let limit = refusing.and_then(|standing| {
-                limits.limits.iter().position(|limit| limit.rates.contains(&standing.rate))
-            });
-            let status = limit.and_then(|position| plan.statuses.get(position).copied());
-            key_auth::too_many_failures(status.unwrap_or(429), retry_after_s)
+            let status = refusing.and_then(|it| plan.statuses.get(it.charge).copied());
+            let challenge = request.conf().plan.key_auth.as_ref().map(|plan| &*plan.challenge);
+            key_auth::too_many_failures(status.unwrap_or(429), retry_after_s, challenge)
         })),
     })
 }
@@ -185,9 +186,9 @@ fn judge(
     judgement
 }
 
-/// Tells the client how its limits stand, and decides.
-fn conclude(request: Request<'_>, plan: &RateLimitPlan, verdict: &Verdict) -> Judged {
-    let is_observed = request.conf().plan.pipeline.mode == Mode::Observe;
+/// Tells the client how its limits stand; `None` when memory is short.
+fn tell(request: Request<'_>, plan: &RateLimitPlan, verdict: &Verdict) -> Option<()> {
+    let tells = plan.headers && request.conf().plan.pipeline.mode != Mode::Observe;
     let mut replaces = false;
     if let Some(tightest) = verdict.tightest() {
         let shown = [tightest.rate.limit, tightest.remaining, Verdict::reset_s(tightest)];
@@ -195,19 +196,24 @@ fn conclude(request: Request<'_>, plan: &RateLimitPlan, verdict: &Verdict) -> Ju
         let context = unsafe { context::get(request.raw()) };
         if let Some(limits) = context.and_then(|context| context.limits.as_mut()) {
             replaces = limits.shown.replace(shown).is_some();
-        }
             limits.has_told |= tells;
+        }
     }
-    if plan.headers && !is_observed {
-        let mut room = Some(());
+    let mut room = Some(());
+    if tells {
         write_headers(verdict, |name, number| {
             if respond::set_number(request.raw(), name, number, replaces).is_none() {
                 room = None;
             }
         });
-        if room.is_none() {
-            return Judged::Failed;
-        }
+    }
+    room
+}
+
+/// Tells the client how its limits stand, and decides.
+fn conclude(request: Request<'_>, plan: &RateLimitPlan, verdict: &Verdict) -> Judged {
+    if tell(request, plan, verdict).is_none() {
+        return Judged::Failed;
     }
     match plan.decide(verdict) {
         Some(refusal) => Judged::Decided(refusal.into()),

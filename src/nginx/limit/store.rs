@@ -6,7 +6,7 @@ use crate::rate_limit::fleet::{
     Answer, Answers, Batcher, Call, Client, ClientConfig, Demand, Event, Parcel, write_exact,
 };
 use crate::rate_limit::key::FleetKey;
-use crate::rate_limit::policy::Standing;
+use crate::rate_limit::policy::{Spending, Standing};
 use crate::rate_limit::table::Fingerprint;
 use crate::rate_limit::window::WindowKind;
 use crate::rate_limit::{StorePlan, Sync};
@@ -85,9 +85,12 @@ impl Store {
 
     /// Asks on behalf of a request that will wait, once the store's thread is [woken](Self::wake); false when nobody would
     /// answer.
-    pub(super) fn ask(&self, zone: &str, demands: &[Demand<'_>], waiting: u64) -> bool {
+    pub(super) fn ask(&self, spending: Spending, demands: &[Demand<'_>], waiting: u64) -> bool {
+        if !self.is_up() {
+            return false;
+        }
         let call = &mut *self.call.borrow_mut();
-        write_exact(call, zone, demands);
+        write_exact(call, spending, demands);
         self.client.submit(call, Token::Request(waiting)).is_ok()
     }
 

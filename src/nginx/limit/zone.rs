@@ -133,9 +133,9 @@ impl LimitZone {
     }
 
     /// Asks the store on behalf of a request that will wait; false when nobody would answer.
-    pub(super) fn ask(&self, demands: &[Demand<'_>], waiting: u64) -> bool {
+    pub(super) fn ask(&self, spending: Spending, demands: &[Demand<'_>], waiting: u64) -> bool {
         let store = self.store.borrow();
-        if !store.as_ref().is_some_and(|store| store.ask(&self.plan.name, demands, waiting)) {
+        if !store.as_ref().is_some_and(|store| store.ask(spending, demands, waiting)) {
             return false;
         }
         self.wake_soon();

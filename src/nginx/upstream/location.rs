@@ -9,8 +9,8 @@ use crate::nginx::conf::core_conf;
 use crate::nginx::credentials::CredentialCell;
 use crate::nginx::main_conf::MainConf;
 use crate::nginx::metrics::FunctionSeries;
-use crate::nginx::{log, memory};
-use nginx_sys::{NGX_OK, ngx_conf_t, ngx_http_complex_value_t, ngx_int_t};
+use crate::nginx::{log, template};
+use nginx_sys::{ngx_conf_t, ngx_http_complex_value_t};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -105,7 +105,7 @@ impl LambdaLocation {
                 text.strip_suffix(LATEST).map_or((text, false), |name| (name, true));
             let template = match &plan.pass.function {
                 Some(_) => None,
-                None => Some(template(cf, text).map_err(|error| error.at(place))?),
+                None => Some(template::compile(cf, text, place)?),
             };
             let name = plan.pass.function.clone();
             let is_told = name.as_ref().and_then(FunctionName::region).is_some();
@@ -204,23 +204,4 @@ unsafe fn check_path(cf: *mut ngx_conf_t, plan: &LambdaPlan) -> Result<(), Direc
         return Err(DirectiveError::new(text).at(&plan.pass.place));
     }
     Ok(())
-}
-
-/// A text with nginx variables, compiled.
-unsafe fn template(
-    cf: *mut ngx_conf_t,
-    text: &str,
-) -> Result<Box<ngx_http_complex_value_t>, DirectiveError> {
-    let failed = || DirectiveError::new(format!("invalid variables in \"{text}\""));
-    // SAFETY: cf's pool is live and keeps the text and the compiled codes.
-    unsafe {
-        let mut value: Box<ngx_http_complex_value_t> = Box::new(std::mem::zeroed());
-        let mut source = memory::copy((*cf).pool, text.as_bytes()).ok_or_else(failed)?;
-        let mut compile: nginx_sys::ngx_http_compile_complex_value_t = std::mem::zeroed();
-        compile.cf = cf;
-        compile.value = &mut source;
-        compile.complex_value = &mut *value;
-        let status = nginx_sys::ngx_http_compile_complex_value(&mut compile);
-        if status == NGX_OK as ngx_int_t { Ok(value) } else { Err(failed()) }
-    }
 }

@@ -222,12 +222,17 @@ fn what_is_wrong_in_a_zone_is_named_but_a_password_never() {
 }
 
 #[test]
-fn limits_are_sorted_by_where_they_are_counted_and_shared_among_nodes() {
-    let http = http(&["x:1m redis=redis://h nodes=3", "y:1m", "z:1m redis=redis://h sync=1s"]);
-    let level = level(&["2r/s 10r/m zone=x", "1r/s zone=y", "1r/s zone=z", "1r/s zone=x"]);
+fn a_store_is_asked_by_its_least_patient_zone_and_limits_are_shared_among_nodes() {
+    let http = http(&[
+        "x:1m redis=redis://h nodes=3",
+        "y:1m",
+        "z:1m redis=redis://h sync=1s",
+        "w:1m redis=redis://h timeout=20ms",
+    ]);
+    let level =
+        level(&["2r/s 10r/m zone=x", "1r/s zone=y", "1r/s zone=z", "1r/s zone=x", "1r/s zone=w"]);
     let plan = level.compile(http.zones()).unwrap().unwrap();
-    assert_eq!(plan.local, [1, 2]);
-    assert_eq!(plan.exact, [(0, vec![0, 3])]);
+    assert_eq!(plan.exact, [3, 0]);
     let shares: Vec<u64> = plan.limits[0].local_rates.iter().map(|rate| rate.limit).collect();
     assert_eq!(shares, [1, 3]);
 }
@@ -241,6 +246,24 @@ fn a_variable_cost_is_a_whole_number_or_one() {
         ("1000000", 1_000_000),
         ("1000001", 1_000_000),
         ("99999999999999999999999", 1_000_000),
+#[test]
+fn zones_of_two_stores_cannot_be_used_together() {
+    let http = http(&[
+        "a:1m redis=redis://h",
+        "b:1m redis=redis://other",
+        "c:1m redis=redis://other sync=1s",
+        "d:1m redis=redis://h:6379/0",
+    ]);
+    let compiled = |limits: &[&str]| level(limits).compile(http.zones());
+    let error = compiled(&["1r/s zone=a", "1r/s zone=d", "1r/s zone=b"]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "zones \"a\" and \"b\" have not the same \"redis\", they cannot be used together"
+    );
+    assert_eq!(error.place(), Some(&at(3)));
+    assert!(compiled(&["1r/s zone=a", "1r/s zone=c"]).is_ok());
+}
+
         ("", 1),
         ("-5", 1),
         ("1.5", 1),
@@ -276,6 +299,6 @@ fn a_refusal_has_the_location_s_status_and_message_and_says_when_to_come_back() 
         assert_eq!((refusal.status, refusal.message.as_ref()), expected);
         assert_eq!(refusal.headers, [("Retry-After", "59".to_owned())]);
     }
-    let refusal = crate::rate_limit::store_unavailable(0);
+    let refusal = crate::rate_limit::store_unavailable(crate::decision::Policy::RateLimit, 0);
     assert_eq!((refusal.status, refusal.headers[0].1.as_str()), (503, "1"));
 }

@@ -1,8 +1,8 @@
--- KEYS: one counter for each rate. ARGV: for each demand the number of its rates, cost, count all (0 or 1), dry run, sliding;
--- then the limit and the unit of each rate. Answers now in ms, then start, current and previous before the request and whether
--- it fits in, for each rate.
-local reply, finishes, kept, fits, refused = { now_ms }, {}, {}, {}, false
-local at, rate, length = 1, 0, #ARGV
+-- KEYS: one counter for each rate. ARGV: whether the request is refused elsewhere (0 or 1); for each demand the number of its
+-- rates, cost, count all, dry run, sliding; then the limit and the unit of each rate. Answers now in ms, then start, current and
+-- previous before the request and whether it fits in, for each rate.
+local reply, finishes, kept, fits, refused = { now_ms }, {}, {}, {}, ARGV[1] == '1'
+local at, rate, length = 2, 0, #ARGV
 while at <= length do
   local demand, last = at, rate + ARGV[at]
   local cost, sliding, passes = tonumber(ARGV[at + 1]), ARGV[at + 4] == '1', true
@@ -28,7 +28,7 @@ end
 
 -- A counter that two demands share is charged once, with the larger cost.
 local charged = {}
-at, rate = 1, 0
+at, rate = 2, 0
 while at <= length do
   local last, cost = rate + ARGV[at], tonumber(ARGV[at + 1])
   local charges = cost > 0 and (ARGV[at + 2] == '1' or (fits[at] and not refused))

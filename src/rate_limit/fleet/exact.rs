@@ -2,12 +2,14 @@
 
 use super::script::{Call, HexKey, Script};
 use crate::rate_limit::key::FleetKey;
-use crate::rate_limit::policy::{Counting, Terms, Verdict};
+use crate::rate_limit::policy::{Counting, Spending, Terms, Verdict};
 use crate::rate_limit::window::{Count, Window, WindowKind};
 
 /// One directive's demand on the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Demand<'a> {
+    /// The zone's name.
+    pub zone: &'a str,
     /// The counter.
     pub key: FleetKey,
     /// What is asked of it.
@@ -16,15 +18,16 @@ pub struct Demand<'a> {
 
 /// Writes the call that checks and charges all demands of a request by the rules of
 /// [`check_and_charge`](crate::rate_limit::policy::check_and_charge), with Redis's own clock.
-pub fn write_exact(call: &mut Call, zone: &str, demands: &[Demand<'_>]) {
+pub fn write_exact(call: &mut Call, spending: Spending, demands: &[Demand<'_>]) {
     let counters = demands.iter().map(|demand| demand.terms.rates.len()).sum();
-    let mut call = Script::Exact.call(call, counters, 5 * demands.len() + 2 * counters);
-    for Demand { key, terms } in demands {
+    let mut call = Script::Exact.call(call, counters, 1 + 5 * demands.len() + 2 * counters);
+    for Demand { zone, key, terms } in demands {
         let key = HexKey::of(*key);
         for rate in terms.rates {
             call.counter(zone, &key, rate.unit);
         }
     }
+    call.number((spending == Spending::Refused).into());
     for Demand { terms, .. } in demands {
         call.number(terms.rates.len() as u64);
         call.number(terms.cost);
@@ -38,9 +41,14 @@ pub fn write_exact(call: &mut Call, zone: &str, demands: &[Demand<'_>]) {
     }
 }
 
-/// Reads the answer to [`write_exact`] with the same demands into a verdict; `false` when it has not the right shape.
+/// Reads the answer to the same call of [`write_exact`] into a verdict; `false` when it has not the right shape.
 #[must_use]
-pub fn read_exact(numbers: &[i64], demands: &[Demand<'_>], verdict: &mut Verdict) -> bool {
+pub fn read_exact(
+    numbers: &[i64],
+    spending: Spending,
+    demands: &[Demand<'_>],
+    verdict: &mut Verdict,
+) -> bool {
     let units = demands.iter().flat_map(|demand| demand.terms.rates).map(|rate| rate.unit);
     let Some((now_ms, numbers)) = numbers.split_first() else { return false };
     let (states, []) = numbers.as_chunks::<4>() else { return false };
@@ -53,7 +61,7 @@ pub fn read_exact(numbers: &[i64], demands: &[Demand<'_>], verdict: &mut Verdict
         let count = Count { window, current: number(*current), previous: number(*previous) };
         (count, *passes == 1)
     });
-    let demands = demands.iter().map(|demand| (demand.key, demand.terms));
-    verdict.from_store(demands, counts, number(*now_ms));
+    let demands = demands.iter().map(|demand| ((demand.zone, demand.key), demand.terms));
+    verdict.from_store(demands, spending, counts, number(*now_ms));
     true
 }

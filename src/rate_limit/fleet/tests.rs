@@ -38,7 +38,7 @@ impl Conversation {
         let started = Instant::now();
         let clock: Clock = Arc::new(move || started.elapsed());
         let (client, runner) =
-            Client::new(ClientConfig { url: url.to_owned(), timeout, clock }).unwrap();
+            Client::new(ClientConfig { zone: "z".to_owned(), address, timeout, clock });
         let (answer, answers) = mpsc::channel();
         let (event, events) = mpsc::channel();
         std::thread::spawn(move || {
@@ -77,7 +77,7 @@ impl Conversation {
     fn passes(&self, demands: &[Demand<'_>]) -> bool {
         let numbers = self.ask(&exact_call(demands)).unwrap();
         let mut verdict = Verdict::default();
-        assert!(read_exact(&numbers, demands, &mut verdict));
+        assert!(read_exact(&numbers, Spending::Charge, demands, &mut verdict));
         !verdict.is_refused()
     }
 }
@@ -92,11 +92,22 @@ fn terms(rates: &[Rate]) -> Terms<'_> {
 
 fn exact_call(demands: &[Demand<'_>]) -> Call {
     let mut call = Call::default();
-    write_exact(&mut call, "z", demands);
+    write_exact(&mut call, Spending::Charge, demands);
     call
 }
 
 fn key(number: u8) -> FleetKey {
+fn demand(key: FleetKey, terms: Terms<'_>) -> Demand<'_> {
+    Demand { zone: "z", key, terms }
+}
+
+/// The names of all counters but that of probes, which goes by itself.
+fn counters(connection: &mut redis::Connection) -> Vec<String> {
+    let mut names: Vec<String> = connection.keys("*").unwrap();
+    names.retain(|name| *name != counter_name(key(0), Unit::Second));
+    names
+}
+
     FleetKey([number; 16])
 }
 
@@ -165,16 +176,27 @@ fn the_store_decides_and_counts_as_the_table_does() {
                 (pick(25) as u8, Terms { rates, window, cost, counting, dry_run })
             })
             .collect();
-        let asked: Vec<_> =
-            demands.iter().map(|(k, terms)| Demand { key: key(*k), terms: *terms }).collect();
-        let numbers = conversation.ask(&exact_call(&asked)).unwrap();
-        assert!(read_exact(&numbers, &asked, &mut there));
+        // Two zones, and some requests that are refused elsewhere.
+        let zone = |key: &u8| if key.is_multiple_of(2) { "z" } else { "other" };
+        let ask = |(k, terms): &(u8, Terms<'_>)| {
+            let terms = Terms {
+                rates: &lists[lists.iter().position(|it| it == terms.rates).unwrap()],
+                ..*terms
+            };
+            Demand { zone: zone(k), key: key(*k), terms }
+        };
+        let asked: Vec<_> = demands.iter().map(ask).collect();
+        let spending = if pick(10) == 0 { Spending::Refused } else { Spending::Charge };
+        let mut call = Call::default();
+        write_exact(&mut call, spending, &asked);
+        let numbers = conversation.ask(&call).unwrap();
+        assert!(read_exact(&numbers, spending, &asked, &mut there));
         let charges: Vec<_> = demands
             .iter()
             .map(|(k, terms)| Charge { table, key: Fingerprint(u128::from(*k)), terms: *terms })
             .collect();
         let now_ms = u64::try_from(numbers[0]).unwrap();
-        check_and_charge(&charges, Spending::Charge, now_ms, &mut here);
+        check_and_charge(&charges, spending, now_ms, &mut here);
         assert_eq!(here.is_refused(), there.is_refused(), "{demands:?}");
         assert_eq!(here.would_refuse(), there.would_refuse(), "{demands:?}");
         assert_eq!(here.retry_after_s(), there.retry_after_s(), "{demands:?}");
@@ -213,7 +235,7 @@ fn counters_carry_into_the_next_window_and_expire_after_it() {
     let sliding = Terms { window: WindowKind::Sliding, ..terms(&list) };
     for (days_ago, expected_previous) in [(1, 1_000_000), (2, 0)] {
         let () = connection.set(&name, stored(days_ago, 1_000_000)).unwrap();
-        let asked = [Demand { key: key(1), terms: sliding }];
+        let asked = [demand(key(1), sliding)];
         let numbers = conversation.ask(&exact_call(&asked)).unwrap();
         assert_eq!(numbers[1..4], [(day.start_ms / 1_000) as i64, 0, expected_previous]);
     }
@@ -230,7 +252,7 @@ fn three_hosts_pass_exactly_the_limit() {
             let conversation = Conversation::patient(&server);
             std::thread::spawn(move || {
                 let list = rates("1000r/y");
-                let asked = [Demand { key: key(1), terms: terms(&list) }];
+                let asked = [demand(key(1), terms(&list))];
                 for token in 0..2_000 {
                     conversation.submit(&exact_call(&asked), token).unwrap();
                 }
@@ -238,7 +260,8 @@ fn three_hosts_pass_exactly_the_limit() {
                 for _ in 0..2_000 {
                     let (_, numbers, _) = conversation.answers.recv_timeout(PATIENCE).unwrap();
                     let mut verdict = Verdict::default();
-                    assert!(read_exact(&numbers.unwrap(), &asked, &mut verdict));
+                    let numbers = numbers.unwrap();
+                    assert!(read_exact(&numbers, Spending::Charge, &asked, &mut verdict));
                     passed += u64::from(!verdict.is_refused());
                 }
                 passed

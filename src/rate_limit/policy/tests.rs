@@ -197,16 +197,44 @@ fn a_changed_limit_keeps_what_was_spent() {
 }
 
 #[test]
-fn a_look_spends_nothing() {
-    let (words, rates) = (words(), rates("1r/m"));
-    let mut location = Location::new(&words, &[(1, terms(&rates))]);
-    for _ in 0..3 {
-        check_and_charge(&location.charges, Spending::Look, NOW_MS, &mut location.verdict);
+fn a_request_that_is_refused_elsewhere_spends_only_where_all_are_counted() {
+    let (words, rates) = (words(), rates("2r/m"));
+    let all = Terms { counting: Counting::All, ..terms(&rates) };
+    let mut location = Location::new(&words, &[(1, terms(&rates)), (2, all)]);
+    for _ in 0..2 {
+        let Location { charges, verdict, .. } = &mut location;
+        check_and_charge(charges, Spending::Refused, NOW_MS, verdict);
         assert!(!location.verdict.is_refused());
     }
-    assert!(location.request(NOW_MS));
-    check_and_charge(&location.charges, Spending::Look, NOW_MS, &mut location.verdict);
-    assert!(location.verdict.is_refused());
+    assert_eq!((location.count(1, Unit::Minute), location.count(2, Unit::Minute)), (0, 2));
+    assert_eq!(location.verdict.standings()[0].remaining, 2);
+}
+
+#[test]
+fn what_is_given_back_is_what_was_added_and_only_in_its_window() {
+    let (words, rates) = (words(), rates("9r/m 9r/h"));
+    let dear = Terms { cost: 3, window: WindowKind::Sliding, ..terms(&rates) };
+    let mut location = Location::new(&words, &[(1, terms(&rates)), (1, dear), (2, dear)]);
+    let give_back = |location: &Location<'_>, now_ms| {
+        let counter =
+            |number: usize| location.charges.get(number).map(|charge| (charge.table, charge.key));
+        give_back(&location.verdict, counter, now_ms);
+    };
+    let counts = |location: &Location<'_>| {
+        [(1, Unit::Minute), (1, Unit::Hour), (2, Unit::Minute), (2, Unit::Hour)]
+            .map(|(key, unit)| location.count(key, unit))
+    };
+    location.request(NOW_MS);
+    location.request(NOW_MS);
+    give_back(&location, NOW_MS);
+    assert_eq!(counts(&location), [3, 3, 3, 3]);
+    // Twice what is there is no less than nothing.
+    give_back(&location, NOW_MS);
+    give_back(&location, NOW_MS);
+    assert_eq!(counts(&location), [0; 4]);
+    location.request(NOW_MS);
+    give_back(&location, NOW_MS + 30_000);
+    assert_eq!(counts(&location), [3, 0, 3, 0]);
 }
 
 #[test]
