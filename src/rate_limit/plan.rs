@@ -147,7 +147,7 @@ fn exact_zones(limits: &[LimitPlan], zones: &[ZonePlan]) -> Result<Vec<usize>, D
         let Some(zone) = zones.get(limit.zone) else { continue };
         let Some(store) = zone.store.as_ref().filter(|it| it.sync == Sync::Exact) else { continue };
         if let Some((first, other, _)) = found.first()
-            && other.url != store.url
+            && other.address != store.address
         {
             let text = format!(
                 "zones \"{}\" and \"{}\" have not the same \"redis\", they cannot be used together",

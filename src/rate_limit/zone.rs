@@ -3,16 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use redis::IntoConnectionInfo as _;
-
+use super::fleet::Address;
 use super::table::MIN_ZONE_BYTES;
 use crate::directive::{
-    Context, Directive, DirectiveError, Parameter, Place, Takes, Words, parse_integer, parse_size,
-    parse_time,
+    Context, Directive, DirectiveError, Place, Takes, Words, parse_integer, parse_size, parse_time,
 };
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(50);
 const MAX_NODES: u64 = 10_000;
+/// More than any machine has, and far from where sizes overflow.
+const MAX_ZONE_BYTES: u64 = 1 << 46;
 
 /// The zones of `http`.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +44,7 @@ pub struct ZonePlan {
 #[derive(Clone, PartialEq, Eq)]
 pub struct StorePlan {
     /// With user and password: not for logs.
-    pub url: String,
+    pub address: Address,
     /// How the fleet is counted.
     pub sync: Sync,
     /// How long a request waits for the store.
@@ -110,33 +110,55 @@ impl Directive for RateLimitZone {
     const TAKES: Takes = Takes::OneOrMore;
 
     fn parse(words: &Words<'_>, level: &mut Self::Settings) -> Result<(), DirectiveError> {
-        let first = words.first()?;
-        let (name, size) = first
-            .rsplit_once(':')
-            .filter(|(name, _)| !name.is_empty())
-            .ok_or_else(|| DirectiveError::new(format!("invalid zone \"{first}\"")))?;
-        let size = parse_size(size)
-            .ok_or_else(|| DirectiveError::new(format!("invalid zone size \"{first}\"")))?;
-        if size < MIN_ZONE_BYTES {
-            return Err(DirectiveError::new(format!("zone \"{name}\" is too small")));
-        }
-        if level.zones.iter().any(|zone| zone.name == name) {
-            return Err(DirectiveError::new(format!("zone \"{name}\" is already declared")));
-        }
-        let store = parse_store(words)?;
-        let place = words.place().clone();
-        level.zones.push(ZonePlan { name: name.to_owned(), size, store, place });
+        let zone = parse_zone(words, &level.zones)
+            .map_err(|error| DirectiveError::new(without_secrets(&error.to_string())))?;
+        level.zones.push(zone);
         Ok(())
     }
 }
 
+fn parse_zone(words: &Words<'_>, before: &[ZonePlan]) -> Result<ZonePlan, DirectiveError> {
+    let first = words.first()?;
+    let (name, size) = first
+        .rsplit_once(':')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| DirectiveError::new(format!("invalid zone \"{first}\"")))?;
+    let size = parse_size(size)
+        .filter(|size| *size <= MAX_ZONE_BYTES)
+        .ok_or_else(|| DirectiveError::new(format!("invalid zone size \"{first}\"")))?;
+    if size < MIN_ZONE_BYTES {
+        return Err(DirectiveError::new(format!("zone \"{name}\" is too small")));
+    }
+    if before.iter().any(|zone| zone.name == name) {
+        return Err(DirectiveError::new(format!("zone \"{name}\" is already declared")));
+    }
+    let store = parse_store(words)?;
+    let place = words.place().clone();
+    Ok(ZonePlan { name: name.to_owned(), size, store, place })
+}
+
+/// An error's text without what stands in it between `://` and `@`, or behind the `pass=` of a URL: a `redis=` that is misspelt or
+/// forgotten has its password still.
+fn without_secrets(text: &str) -> String {
+    let hide = |text: &str, mark: &str, end: char| {
+        let (before, rest) = text.split_once(mark)?;
+        let (_, after) = rest.rsplit_once(end)?;
+        Some(format!("{before}{mark}***{end}{after}"))
+    };
+    let text = hide(text, "://", '@').unwrap_or_else(|| text.to_owned());
+    hide(&text, "pass=", '"').unwrap_or(text)
+}
+
 fn parse_store(words: &Words<'_>) -> Result<Option<StorePlan>, DirectiveError> {
-    let (mut url, mut sync, mut timeout, mut on_error, mut nodes) = (None, None, None, None, None);
+    let (mut address, mut sync, mut timeout, mut on_error, mut nodes) =
+        (None, None, None, None, None);
     for parameter in words.parameters(1) {
         match parameter.name {
             "redis" => {
-                let read = read_url(&parameter)?;
-                if url.replace(read).is_some() {
+                let url = parameter.value.and_then(Address::parse);
+                // The URL is not in the error, because it may hold a password.
+                let invalid = || DirectiveError::new("invalid URL in \"redis\" parameter");
+                if address.replace(url.ok_or_else(invalid)?).is_some() {
                     return Err(DirectiveError::new("duplicate parameter \"redis\""));
                 }
             }
@@ -155,7 +177,7 @@ fn parse_store(words: &Words<'_>) -> Result<Option<StorePlan>, DirectiveError> {
             _ => return Err(parameter.invalid()),
         }
     }
-    let Some(url) = url else {
+    let Some(address) = address else {
         return match words.parameters(1).next() {
             Some(other) => {
                 Err(DirectiveError::new(format!("\"{}\" requires \"redis\"", other.name)))
@@ -164,20 +186,12 @@ fn parse_store(words: &Words<'_>) -> Result<Option<StorePlan>, DirectiveError> {
         };
     };
     Ok(Some(StorePlan {
-        url,
+        address,
         sync: sync.unwrap_or(Sync::Exact),
         timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
         on_error: on_error.unwrap_or_default(),
         nodes: nodes.unwrap_or(1),
     }))
-}
-
-/// The URL, which is not in the error because it may hold a password.
-fn read_url(parameter: &Parameter<'_>) -> Result<String, DirectiveError> {
-    let url = parameter.value.unwrap_or_default();
-    url.into_connection_info()
-        .map(|_| url.to_owned())
-        .map_err(|_| DirectiveError::new("invalid URL in \"redis\" parameter"))
 }
 
 fn parse_sync(text: &str) -> Option<Sync> {

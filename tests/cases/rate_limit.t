@@ -839,25 +839,6 @@ location /t {
 --- must_die
 --- error_log: invalid value "200" in "rate_limit_status" directive
 
-=== refused: off beside a limit
---- http_config
-    rate_limit_zone api:64k;
---- config
-    location /t { rate_limit off; rate_limit 1r/s zone=api; }
---- must_die
---- error_log: "rate_limit" directive is duplicate
-
-=== refused: a store that is no URL
---- http_config
-    rate_limit_zone api:64k redis=secret@host;
---- must_die
---- error_log: invalid URL in "redis" parameter
-
-=== refused: sync without a store
---- http_config
-    rate_limit_zone api:64k sync=1s;
---- must_die
---- error_log: "sync" requires "redis"
 === refused: a status that nginx answers with another
 --- config
     rate_limit_status 499;
@@ -900,3 +881,22 @@ location /t {
 --- must_die
 --- error_log: invalid zone size "api:18446744073709551615"
 
+=== refused: off beside a limit
+--- http_config
+    rate_limit_zone api:64k;
+--- config
+    location /t { rate_limit off; rate_limit 1r/s zone=api; }
+--- must_die
+--- error_log: "rate_limit" directive is duplicate
+
+=== refused: a store that is no URL
+--- http_config
+    rate_limit_zone api:64k redis=secret@host;
+--- must_die
+--- error_log: invalid URL in "redis" parameter
+
+=== refused: sync without a store
+--- http_config
+    rate_limit_zone api:64k sync=1s;
+--- must_die
+--- error_log: "sync" requires "redis"

@@ -33,20 +33,15 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Starts the conversation; `None` when the URL is none, which `nginx -t` has ruled out.
-    ///
-    /// Beside it something that is told once the store is connected, or cannot be.
-    pub(super) fn start(
-        name: &str,
-        plan: &StorePlan,
-        number: usize,
-    ) -> Option<(Self, Receiver<()>)> {
+    /// Starts the conversation. Beside it something that is told once the store is connected, or cannot be.
+    pub(super) fn start(name: &str, plan: &StorePlan, number: usize) -> (Self, Receiver<()>) {
         let config = ClientConfig {
-            url: plan.url.clone(),
+            zone: name.to_owned(),
+            address: plan.address.clone(),
             timeout: plan.timeout,
             clock: clock::monotonic(),
         };
-        let (client, runner) = Client::new(config).ok()?;
+        let (client, runner) = Client::new(config);
         let name = name.to_owned();
         let (told, first): (Sender<()>, Receiver<()>) = channel();
         worker::spawn("apigate-limits", move || {
@@ -67,7 +62,7 @@ impl Store {
             })),
             call: RefCell::default(),
         };
-        Some((store, first))
+        (store, first)
     }
 
     /// How often deltas are exchanged; `None` in exact mode.
@@ -195,6 +190,12 @@ fn report(zone: &str, event: Event) {
         Event::Down(reason) => log::process(
             log::Level::Error,
             format_args!("rate_limit: zone \"{zone}\" cannot count in redis, reason={reason}"),
+        ),
+        Event::Refused(reason) => log::process(
+            log::Level::Error,
+            format_args!(
+                "rate_limit: zone \"{zone}\" could not count a key in redis, reason={reason}"
+            ),
         ),
     });
 }

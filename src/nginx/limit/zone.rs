@@ -105,7 +105,7 @@ impl LimitZone {
     /// zone's.
     pub(super) fn connect(&self, number: usize) -> Option<Receiver<()>> {
         let plan = self.plan.store.as_ref()?;
-        let (store, first) = Store::start(&self.plan.name, plan, number)?;
+        let (store, first) = Store::start(&self.plan.name, plan, number);
         *self.store.borrow_mut() = Some(store);
         Some(first)
     }
@@ -165,7 +165,6 @@ impl LimitZone {
             // SAFETY: the event lives as `begin` says; posted events are run by this thread.
             unsafe { ngx_post_event(asked, &raw mut ngx_posted_events) };
         }
-        true
     }
 
     /// Hands over what was counted and lets the store's thread end.

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::rate_limit::fleet::Address;
 use crate::rate_limit::rate::Unit;
 use crate::rate_limit::zone::{OnError, RateLimitZone, RateLimitZones, StorePlan, Sync};
 
@@ -183,7 +184,7 @@ fn zones_have_a_size_and_perhaps_a_store() {
     let [one, two, three] = http.zones() else { panic!("three zones") };
     assert_eq!((one.name.as_str(), one.size, &one.store), ("one", 10 << 20, &None));
     let store = StorePlan {
-        url: "rediss://u:secret@cache:6380/3".into(),
+        address: Address::parse("rediss://u:secret@cache:6380/3").unwrap(),
         sync: Sync::Each(Duration::from_millis(500)),
         timeout: Duration::from_millis(20),
         on_error: OnError::Deny,
@@ -208,6 +209,13 @@ fn what_is_wrong_in_a_zone_is_named_but_a_password_never() {
         ("one:1m nodes=2", "\"nodes\" requires \"redis\""),
         ("one:1m redis=http://u:secret@h", "invalid URL in \"redis\" parameter"),
         ("one:1m redis", "invalid URL in \"redis\" parameter"),
+        ("one:1m redis=redis://h/-1", "invalid URL in \"redis\" parameter"),
+        ("one:1m redi=redis://u:se@cret@h:1", "invalid parameter \"redi=redis://***@h:1\""),
+        ("one:1m redis://u:secret@h", "invalid parameter \"redis://***@h\""),
+        ("redis://u:secret@h", "invalid zone size \"redis://***@h\""),
+        ("one:1m redi=unix:///r?pass=secret", "invalid parameter \"redi=unix:///r?pass=***\""),
+        ("one:18446744073709551615", "invalid zone size \"one:18446744073709551615\""),
+        ("one:9999999g", "invalid zone size \"one:9999999g\""),
         ("one:1m redis=redis://:secret@h redis=redis://h", "duplicate parameter \"redis\""),
         ("one:1m redis=redis://h sync=x", "invalid parameter \"sync=x\""),
         ("one:1m redis=redis://h timeout=0", "invalid parameter \"timeout=0\""),
@@ -218,6 +226,7 @@ fn what_is_wrong_in_a_zone_is_named_but_a_password_never() {
     ] {
         let error = read::<RateLimitZone>(&mut http(&["taken:1m"]), text, 1).unwrap_err();
         assert_eq!(error.to_string(), expected, "{text}");
+        assert!(!error.to_string().contains("secret"), "{text}");
     }
 }
 
@@ -238,15 +247,6 @@ fn a_store_is_asked_by_its_least_patient_zone_and_limits_are_shared_among_nodes(
 }
 
 #[test]
-fn a_variable_cost_is_a_whole_number_or_one() {
-    for (text, cost) in [
-        ("0", 0),
-        ("7", 7),
-        ("007", 7),
-        ("1000000", 1_000_000),
-        ("1000001", 1_000_000),
-        ("99999999999999999999999", 1_000_000),
-#[test]
 fn zones_of_two_stores_cannot_be_used_together() {
     let http = http(&[
         "a:1m redis=redis://h",
@@ -264,6 +264,15 @@ fn zones_of_two_stores_cannot_be_used_together() {
     assert!(compiled(&["1r/s zone=a", "1r/s zone=c"]).is_ok());
 }
 
+#[test]
+fn a_variable_cost_is_a_whole_number_or_one() {
+    for (text, cost) in [
+        ("0", 0),
+        ("7", 7),
+        ("007", 7),
+        ("1000000", 1_000_000),
+        ("1000001", 1_000_000),
+        ("99999999999999999999999", 1_000_000),
         ("", 1),
         ("-5", 1),
         ("1.5", 1),

@@ -1,23 +1,33 @@
 //! The conversation with Redis, on a thread of its own: callers hand over calls and never wait.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Connection, RedisError, ServerErrorKind, Value};
+use redis::{Cmd, RedisError, RedisResult, Value};
 
+use super::address::Address;
 use super::breaker::Breaker;
 use super::connector::Connector;
-use super::error::{StoreError, is_broken, is_trouble, reason};
+use super::error::{StoreError, is_broken, is_forgotten, is_trouble, reason, unexpected};
+use super::exact::{Demand, write_exact};
+use super::link::Link;
 use super::queue::{Batch, Job, Next, Queue};
 use super::script::{Call, Numbers, Script, read_numbers};
+use crate::rate_limit::key::FleetKey;
+use crate::rate_limit::policy::{Counting, Spending, Terms};
+use crate::rate_limit::rate::{Rate, Unit};
+use crate::rate_limit::window::WindowKind;
 
 /// The most calls in one pipeline.
 const MAX_PIPELINE_CALLS: usize = 256;
 /// How often a silent connection is tried, so that one that the server closed costs no request.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
-/// How far a read timeout may be behind the deadline before it is set again: setting it is a system call.
-const TIMEOUT_SLACK: Duration = Duration::from_millis(5);
+/// How often a call is spoken of that Redis has refused while it answers others.
+const REFUSED_EVERY: Duration = Duration::from_mins(1);
+/// The counter that probes charge, in each zone; no key has this name.
+const PROBE: FleetKey = FleetKey([0; 16]);
 
 /// Time since any fixed moment.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -25,8 +35,10 @@ pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 /// Which Redis, and how patient its callers are.
 #[derive(Clone)]
 pub struct ClientConfig {
-    /// `redis://` or `rediss://`, with user, password and database.
-    pub url: String,
+    /// The zone, for the counter that probes charge.
+    pub zone: String,
+    /// The Redis.
+    pub address: Address,
     /// How long a call may take from when it was handed over.
     pub timeout: Duration,
     /// The clock of both sides.
@@ -40,6 +52,8 @@ pub enum Event {
     Up,
     /// Requests are not counted in the store; why. Never contains the URL.
     Down(String),
+    /// Redis has refused a call, and why, while it answers others; told once a minute.
+    Refused(String),
 }
 
 /// What Redis said to a call.
@@ -56,9 +70,8 @@ pub struct Client<T> {
 }
 
 impl<T> Client<T> {
-    /// Both sides of a conversation; an error when the URL is none.
-    pub fn new(config: ClientConfig) -> Result<(Self, Runner<T>), RedisError> {
-        let redis = redis::Client::open(config.url.as_str())?;
+    /// Both sides of a conversation.
+    pub fn new(config: ClientConfig) -> (Self, Runner<T>) {
         let queue = Arc::new(Queue::default());
         let client = Self {
             queue: Arc::clone(&queue),
@@ -67,15 +80,16 @@ impl<T> Client<T> {
         };
         let runner = Runner {
             queue,
-            connector: Connector::new(redis),
+            connector: Connector::new(config.address, Arc::clone(&config.clock)),
+            zone: config.zone,
             timeout: config.timeout,
             clock: config.clock,
             breaker: Breaker::open(),
-            connection: None,
-            armed_at: None,
-            reported: None,
+            link: None,
+            is_up: None,
+            refused_at: None,
         };
-        Ok((client, runner))
+        (client, runner)
     }
 
     /// Hands over a call, to be sent after the next [`wake`](Self::wake). The token comes back with its answer, or at once when
@@ -84,7 +98,7 @@ impl<T> Client<T> {
         if !self.is_up() {
             return Err(token);
         }
-        self.queue.push(&call.packed, token, (self.clock)() + self.timeout)
+        self.queue.push(call, token, (self.clock)() + self.timeout)
     }
 
     /// Has the calls sent: once for all that are handed over together, because it may take a system call.
@@ -108,13 +122,15 @@ impl<T> Drop for Client<T> {
 pub struct Runner<T> {
     queue: Arc<Queue<T>>,
     connector: Connector,
+    zone: String,
     timeout: Duration,
     clock: Clock,
     breaker: Breaker,
-    connection: Option<Connection>,
-    /// When the connection's read timeout was set; forgotten with each pipeline.
-    armed_at: Option<Duration>,
-    reported: Option<bool>,
+    link: Option<Link>,
+    /// What was told last.
+    is_up: Option<bool>,
+    /// When a refused call was told of.
+    refused_at: Option<Duration>,
 }
 
 impl<T> Drop for Runner<T> {
@@ -191,28 +207,25 @@ impl<T> Runner<T> {
             let Some(deadline) = jobs.first().map(|job| job.deadline) else { return };
             let answers = self.exchange(packed, &jobs, deadline, is_retry);
             let mut answered = Vec::with_capacity(jobs.len());
-            let (mut forgotten, mut trouble) = (Vec::new(), None);
+            let (mut forgotten, mut trouble, mut refused) = (Vec::new(), None, None);
             for (job, answer) in jobs.into_iter().zip(answers) {
-                match answer {
-                    Err(error) if error.kind() == ServerErrorKind::NoScript.into() && !is_retry => {
-                        forgotten.push(job);
-                    }
+                let numbers = answer
+                    .and_then(|value| read_numbers(&value, job.numbers).ok_or_else(unexpected));
+                match numbers {
+                    Ok(numbers) => answered.push((job.token, Ok(numbers))),
+                    Err(error) if is_forgotten(&error) && !is_retry => forgotten.push(job),
                     Err(error) => {
                         answered.push((job.token, Err(StoreError::of(&error))));
-                        if is_trouble(&error) {
-                            trouble = Some(error);
-                        }
-                    }
-                    Ok(value) => {
-                        let unreadable = || StoreError::Refused("ERR".to_owned());
-                        answered.push((job.token, read_numbers(&value).ok_or_else(unreadable)));
+                        let slot = if is_trouble(&error) { &mut trouble } else { &mut refused };
+                        *slot = Some(error);
                     }
                 }
             }
-            match trouble {
-                Some(error) => self.fail(&error, complete, report),
-                None if forgotten.is_empty() => self.breaker.succeeded(),
-                None => {}
+            match (trouble, refused) {
+                (Some(error), _) => self.fail(&error, complete, report),
+                (None, Some(error)) => self.tell_refused(&error, report),
+                (None, None) if forgotten.is_empty() => self.breaker.succeeded(),
+                (None, None) => {}
             }
             if !answered.is_empty() {
                 complete(answered);
@@ -228,7 +241,7 @@ impl<T> Runner<T> {
         jobs: &[Job<T>],
         deadline: Duration,
         load_scripts: bool,
-    ) -> Vec<redis::RedisResult<Value>> {
+    ) -> Vec<RedisResult<Value>> {
         if load_scripts {
             for script in Script::ALL {
                 if let Err(error) = self.exchange_command(&script.load(), deadline) {
@@ -236,12 +249,13 @@ impl<T> Runner<T> {
                 }
             }
         }
-        let mut broken = self.send(&pipeline(packed, jobs), deadline).err();
+        let sent = self.link().and_then(|link| link.send(&pipeline(packed, jobs), deadline));
+        let mut broken = sent.err();
         let mut answers = Vec::with_capacity(jobs.len());
         for _ in jobs {
             let answer = match &broken {
                 Some(error) => Err(error.clone()),
-                None => self.receive(deadline),
+                None => self.link().and_then(|link| link.receive(deadline)),
             };
             if let Err(error) = &answer
                 && is_broken(error)
@@ -253,40 +267,12 @@ impl<T> Runner<T> {
         answers
     }
 
-    fn exchange_command(
-        &mut self,
-        command: &redis::Cmd,
-        deadline: Duration,
-    ) -> redis::RedisResult<Value> {
-        self.send(&command.get_packed_command(), deadline)?;
-        self.receive(deadline)
+    fn exchange_command(&mut self, command: &Cmd, deadline: Duration) -> RedisResult<Value> {
+        self.link()?.ask(command, deadline)
     }
 
-    fn send(&mut self, packed: &[u8], deadline: Duration) -> redis::RedisResult<()> {
-        let left = self.left(deadline)?;
-        self.armed_at = None;
-        let connection = self.connection.as_mut().ok_or_else(no_connection)?;
-        connection.set_write_timeout(Some(left))?;
-        connection.send_packed_command(packed)
-    }
-
-    fn receive(&mut self, deadline: Duration) -> redis::RedisResult<Value> {
-        let left = self.left(deadline)?;
-        let now = deadline.saturating_sub(left);
-        let connection = self.connection.as_mut().ok_or_else(no_connection)?;
-        if self.armed_at.is_none_or(|at| at + TIMEOUT_SLACK <= now) {
-            connection.set_read_timeout(Some(left))?;
-            self.armed_at = Some(now);
-        }
-        connection.recv_response()?.extract_error()
-    }
-
-    fn left(&self, deadline: Duration) -> redis::RedisResult<Duration> {
-        let left = deadline.saturating_sub((self.clock)());
-        if left.is_zero() {
-            return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
-        }
-        Ok(left)
+    fn link(&mut self) -> RedisResult<&mut Link> {
+        self.link.as_mut().ok_or_else(|| std::io::Error::from(ErrorKind::NotConnected).into())
     }
 
     /// Probes when the probe is due; `None` when there is nobody left to serve.
@@ -303,31 +289,43 @@ impl<T> Runner<T> {
             Ok(()) => {
                 self.breaker.probed();
                 self.queue.open();
-                self.tell(Event::Up, report);
+                self.tell(true, || Event::Up, report);
             }
             Err(error) => self.fail(&error, complete, report),
         }
         Some(())
     }
 
-    /// A new connection that answers as fast as requests need it.
-    fn probe(&mut self) -> redis::RedisResult<()> {
-        self.connection = Some(self.connector.connect()?);
+    /// A new connection on which a request has just been charged, as fast as requests need it: whatever would refuse theirs refuses
+    /// this one.
+    fn probe(&mut self) -> RedisResult<()> {
+        self.link = Some(self.connector.connect()?);
         for script in Script::ALL {
             let deadline = (self.clock)() + self.timeout;
             self.exchange_command(&script.load(), deadline)?;
         }
-        // A replica answers reads; only a server that may write will do.
+        let call = self.probing_call();
         let deadline = (self.clock)() + self.timeout;
-        let role = self.exchange_command(&redis::cmd("ROLE"), deadline);
-        match role {
-            Ok(Value::Array(role)) if is_replica(&role) => Err(RedisError::from((
-                redis::ErrorKind::Server(ServerErrorKind::ReadOnly),
-                "the server is a replica",
-            ))),
-            Err(error) if is_broken(&error) => Err(error),
-            _ => Ok(()), // a user may lack the right to ask
-        }
+        let link = self.link()?;
+        link.send(&call.packed, deadline)?;
+        let answer = link.receive(deadline)?;
+        read_numbers(&answer, call.numbers).map(drop).ok_or_else(unexpected)
+    }
+
+    /// A charge that is forgotten after a second.
+    fn probing_call(&self) -> Call {
+        let rates = [Rate { limit: 1, unit: Unit::Second }];
+        let terms = Terms {
+            rates: &rates,
+            window: WindowKind::Fixed,
+            cost: 1,
+            counting: Counting::All,
+            dry_run: false,
+        };
+        let demand = Demand { zone: &self.zone, key: PROBE, terms };
+        let mut call = Call::default();
+        write_exact(&mut call, Spending::Charge, &[demand]);
+        call
     }
 
     /// Opens the breaker. Nothing waits through a probe: what is in the queue comes back at once, and nothing is added.
@@ -339,20 +337,27 @@ impl<T> Runner<T> {
     ) {
         let mut left = Batch::default();
         self.queue.close(&mut left);
-        self.connection = None;
+        self.link = None;
         self.breaker.failed((self.clock)());
-        self.tell(Event::Down(reason(error)), report);
+        self.tell(false, || Event::Down(reason(error)), report);
         if !left.jobs.is_empty() {
             complete(away(left.jobs));
         }
     }
 
     /// Reports changes only.
-    fn tell(&mut self, event: Event, report: &mut impl FnMut(Event)) {
-        let is_up = event == Event::Up;
-        if self.reported != Some(is_up) {
-            self.reported = Some(is_up);
-            report(event);
+    fn tell(&mut self, is_up: bool, event: impl FnOnce() -> Event, report: &mut impl FnMut(Event)) {
+        if self.is_up.replace(is_up) != Some(is_up) {
+            report(event());
+        }
+    }
+
+    /// Reports now and then.
+    fn tell_refused(&mut self, error: &RedisError, report: &mut impl FnMut(Event)) {
+        let now = (self.clock)();
+        if self.refused_at.is_none_or(|at| at + REFUSED_EVERY <= now) {
+            self.refused_at = Some(now);
+            report(Event::Refused(reason(error)));
         }
     }
 }
@@ -370,12 +375,4 @@ fn pipeline<'a, T>(packed: &'a [u8], jobs: &[Job<T>]) -> Cow<'a, [u8]> {
         Some(run) if run.len() == length => Cow::Borrowed(run),
         _ => Cow::Owned(jobs.iter().map(bytes).collect::<Vec<_>>().concat()),
     }
-}
-
-fn no_connection() -> RedisError {
-    std::io::Error::from(std::io::ErrorKind::NotConnected).into()
-}
-
-fn is_replica(role: &[Value]) -> bool {
-    matches!(role.first(), Some(Value::BulkString(name)) if name == b"slave")
 }

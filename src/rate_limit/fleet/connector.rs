@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use redis::{Connection, RedisError, RedisResult};
+use redis::{RedisError, RedisResult};
+
+use super::address::Address;
+use super::client::Clock;
+use super::link::Link;
 
 /// How long a connection may take to be made: names, TCP, TLS and AUTH.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -13,30 +17,32 @@ const MAX_ATTEMPTS: usize = 8;
 
 /// Where to connect to.
 pub(super) struct Connector {
-    redis: redis::Client,
+    address: Arc<Address>,
+    clock: Clock,
     /// One reference more for each attempt.
     attempts: Arc<()>,
 }
 
 impl Connector {
-    pub(super) fn new(redis: redis::Client) -> Self {
-        Self { redis, attempts: Arc::new(()) }
+    pub(super) fn new(address: Address, clock: Clock) -> Self {
+        Self { address: Arc::new(address), clock, attempts: Arc::new(()) }
     }
 
     /// A new connection, or an error in time.
     ///
-    /// The client has no limit of time for names and for the handshake of TLS, where a server that is silent would hold this up
-    /// for ever. So each attempt has a thread, and one that takes too long is left behind.
-    pub(super) fn connect(&self) -> RedisResult<Connection> {
+    /// A name may take for ever to look up. So each attempt has a thread, and one that takes too long is left behind.
+    pub(super) fn connect(&self) -> RedisResult<Link> {
         if Arc::strong_count(&self.attempts) > MAX_ATTEMPTS {
             return Err(timed_out());
         }
         let (sender, receiver) = channel();
-        let (redis, attempt) = (self.redis.clone(), Arc::clone(&self.attempts));
+        let (address, clock) = (Arc::clone(&self.address), Arc::clone(&self.clock));
+        let attempt = Arc::clone(&self.attempts);
         std::thread::Builder::new().name("apigate-connect".to_owned()).spawn(move || {
             let _attempt = attempt;
+            let deadline = clock() + CONNECT_TIMEOUT;
             // Nobody may be there to take it.
-            let _ = sender.send(redis.get_connection_with_timeout(CONNECT_TIMEOUT));
+            let _ = sender.send(Link::connect(&address, &clock, deadline));
         })?;
         receiver.recv_timeout(CONNECT_TIMEOUT).unwrap_or_else(|_| Err(timed_out()))
     }

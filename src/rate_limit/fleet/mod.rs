@@ -2,19 +2,22 @@
 //! lacks: no `SET` with KEEPTTL or GET (6.0, 6.2), and effects are replicated, which `TIME` before a write needs.
 //!
 //! Exact mode is one script call a request, judged and charged in Redis with Redis's own clock, so the clocks of the hosts do not
-//! matter. Batch mode counts on the host and exchanges deltas. All counters of a zone are in one hash slot.
+//! matter. Batch mode counts on the host and exchanges deltas.
 //!
 //! Without an answer in time the breaker opens, and the caller does what `on_error` says, without waiting.
 
+mod address;
 mod batch;
 mod breaker;
 mod client;
 mod connector;
 mod error;
 mod exact;
+mod link;
 mod queue;
 mod script;
 
+pub use address::Address;
 pub use batch::{Batcher, Parcel};
 pub use breaker::Breaker;
 pub use client::{Answer, Answers, Client, ClientConfig, Clock, Event, Runner};

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::script::Call;
+
 /// The most calls that wait; more mean that the store does not keep up.
 const MAX_QUEUED_CALLS: usize = 16_384;
 /// A burst may have made them large; so much room is kept for the next calls.
@@ -21,6 +23,8 @@ pub(super) struct Job<T> {
     pub(super) deadline: Duration,
     /// Where it is in [`Batch::packed`].
     pub(super) bytes: Range<usize>,
+    /// How many numbers its answer has.
+    pub(super) numbers: usize,
 }
 
 /// Calls in the order they were handed over.
@@ -76,15 +80,15 @@ impl<T> Default for Queue<T> {
 
 impl<T> Queue<T> {
     /// Adds a call, for the thread to find once it is awake; gives the token back when the store is away or does not keep up.
-    pub(super) fn push(&self, call: &[u8], token: T, deadline: Duration) -> Result<(), T> {
+    pub(super) fn push(&self, call: &Call, token: T, deadline: Duration) -> Result<(), T> {
         let mut waiting = self.waiting.lock();
         if !self.is_open() || waiting.jobs.len() >= MAX_QUEUED_CALLS {
             return Err(token);
         }
         let start = waiting.packed.len();
-        waiting.packed.extend_from_slice(call);
+        waiting.packed.extend_from_slice(&call.packed);
         let bytes = start..waiting.packed.len();
-        waiting.jobs.push(Job { token, deadline, bytes });
+        waiting.jobs.push(Job { token, deadline, bytes, numbers: call.numbers });
         Ok(())
     }
 

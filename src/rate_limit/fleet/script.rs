@@ -52,6 +52,10 @@ impl Script {
         arguments: usize,
     ) -> CallWriter<'a> {
         call.packed.clear();
+        call.numbers = match self {
+            Self::Exact => 1 + 4 * counters,
+            Self::Batch => 3 * counters,
+        };
         let words = 3 + counters + arguments;
         let mut writer = CallWriter(&mut call.packed);
         writer.line(b'*', words as u64);
@@ -66,6 +70,8 @@ impl Script {
 #[derive(Clone, Debug, Default)]
 pub struct Call {
     pub(super) packed: Vec<u8>,
+    /// How many numbers its answer has.
+    pub(super) numbers: usize,
 }
 
 /// Writes a call in Redis's protocol, without a piece of memory for every word.
@@ -98,7 +104,7 @@ impl CallWriter<'_> {
         }
     }
 
-    /// A counter's name. All counters of a zone are in one hash slot, because a request may need any of them together.
+    /// A counter's name. All counters of a zone are in one hash slot; a request may need those of several zones together, though.
     pub(super) fn counter(&mut self, zone: &str, key: &HexKey, unit: Unit) {
         let symbol = unit.symbol().as_bytes();
         let length = COUNTER_PREFIX.len() + zone.len() + 3 + key.0.len() + symbol.len();
@@ -135,9 +141,12 @@ const COUNTER_PREFIX: &[u8] = b"{apigate:";
 /// The numbers that a script answered; those for two rates take no memory of their own.
 pub type Numbers = SmallVec<[i64; 9]>;
 
-/// The numbers of an answer; `None` for an answer of another shape.
-pub(super) fn read_numbers(value: &Value) -> Option<Numbers> {
+/// So many numbers of an answer; `None` for an answer of another shape.
+pub(super) fn read_numbers(value: &Value, count: usize) -> Option<Numbers> {
     let Value::Array(values) = value else { return None };
+    if values.len() != count {
+        return None;
+    }
     values
         .iter()
         .map(|value| if let Value::Int(number) = value { Some(*number) } else { None })
