@@ -5,6 +5,8 @@ mod reader;
 mod values;
 
 use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use serde::de::DeserializeSeed as _;
@@ -60,6 +62,15 @@ impl Format {
             _ if text.trim_start().starts_with('{') => Self::Json,
             _ => Self::Yaml,
         }
+    }
+}
+
+/// A file, opened to be read; an error for what is no file. A FIFO in its place is not waited for.
+pub fn open(path: &Path) -> std::io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("it is not a regular file")),
     }
 }
 

@@ -1,9 +1,11 @@
 //! How a line of nginx.conf gives a key: `sha256:HEX`, `env:NAME`, `file:PATH` or the key itself.
 
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
 
 use super::digest::KeyDigest;
 use super::directives::Environment;
+use super::file;
 use crate::directive::Words;
 
 /// Where a key comes from. A key written out is kept as its digest from here on.
@@ -12,6 +14,21 @@ pub(super) enum KeySpec {
     Digest(KeyDigest),
     Variable(String),
     FirstLine(PathBuf),
+}
+
+/// The longest first line: no request carries a longer key.
+const MAX_KEY_BYTES: u64 = 64 << 10;
+
+fn first_line(path: &Path) -> std::io::Result<Vec<u8>> {
+    let (mut line, limit) = (Vec::new(), MAX_KEY_BYTES + 1);
+    BufReader::new(file::open(path)?.take(limit)).read_until(b'\n', &mut line)?;
+    if line.len() as u64 == limit && !line.ends_with(b"\n") {
+        return Err(std::io::Error::other("its first line is too long"));
+    }
+    if line.ends_with(b"\n") {
+        line.pop();
+    }
+    Ok(line)
 }
 
 impl KeySpec {
@@ -33,7 +50,6 @@ impl KeySpec {
     }
 
     /// The digest of the key, which is looked up where it is kept.
-    #[expect(clippy::disallowed_methods, reason = "called while the configuration is read")]
     pub(super) fn resolve(&self, environment: &dyn Environment) -> Result<KeyDigest, String> {
         match self {
             Self::Digest(digest) => Ok(*digest),
@@ -43,10 +59,9 @@ impl KeySpec {
                     .ok_or_else(|| format!("environment variable \"{name}\" is not set"))
             }
             Self::FirstLine(path) => {
-                let text = std::fs::read(path)
+                let line = first_line(path)
                     .map_err(|error| format!("cannot read \"{}\": {error}", path.display()))?;
-                let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                match line.strip_suffix(b"\r").unwrap_or(line) {
+                match line.strip_suffix(b"\r").unwrap_or(&line) {
                     b"" => Err(format!("\"{}\" has no key in its first line", path.display())),
                     key => Ok(KeyDigest::of(key)),
                 }
