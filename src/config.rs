@@ -206,7 +206,7 @@ impl MainDirectives {
                 return Err(DirectiveError::new(message).at(block.place()));
             }
             let plan = Arc::new(block.compile(&variable)?);
-            let loaded = plan.load()?;
+            let loaded = plan.load().map_err(|failed| failed.error)?;
             sets.push(SetPlan { plan, loaded, required: Vec::new() });
         }
         Ok(MainPlan {

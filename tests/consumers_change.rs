@@ -19,8 +19,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::http::{Connection, Request};
+use harness::process::{self, Signal};
 use harness::wait::{PATIENCE, scaled};
-use harness::{Flavour, Nginx, Outcome, until};
+use harness::{Flavour, Nginx, Outcome, Regex, until};
 
 harness::scenarios![
     every_worker_decides_by_the_changed_file_within_the_interval,
@@ -299,6 +300,77 @@ fn a_bad_file_is_told_once_for_all_workers(flavour: Flavour) -> Outcome {
         all_take(&format!("K{round}"))?;
     }
     nginx.stop()
+}
+
+/// Kills a worker as the kernel does that is short of memory, and waits until another one serves in its place.
+fn kill_one(nginx: &Nginx) -> Outcome {
+    let before = nginx.wait_for_workers()?;
+    let dead = *before.first().ok_or("no worker")?;
+    process::signal(dead, Signal::KILL)?;
+    until(PATIENCE, "a new worker", || {
+        let now = nginx.worker_pids();
+        (now.len() == before.len() && !now.contains(&dead)).then_some(())
+    })?;
+    Ok(())
+}
+
+fn expect(nginx: &Nginx, key: &str, expected: u16, when: &str) -> Outcome {
+    let status = nginx.request(&with_key(key))?.status;
+    match status == expected {
+        true => Ok(()),
+        false => Err(format!("key {key} is answered with {status} {when}").into()),
+    }
+}
+
+/// The interval is so long that a worker that waits for it is caught.
+fn a_worker_in_a_dead_ones_place_decides_by_what_was_in_force(flavour: Flavour) -> Outcome {
+    const WATCH: Duration = Duration::from_secs(3);
+    let nginx = start(flavour, WATCH, 1, &file(0))?;
+    nginx.write_file("conf/c.json", file(1))?;
+    until(scaled(2 * WATCH), "the new file", || {
+        (nginx.request(&with_key("K1")).ok()?.status == 200).then_some(())
+    })?;
+    kill_one(&nginx)?;
+    expect(&nginx, "K0", 401, "by a new worker")?;
+    expect(&nginx, "K1", 200, "by a new worker")?;
+    // what the dead have left counts for more than a file that is bad by now
+    nginx.write_file("conf/c.json", "bad")?;
+    kill_one(&nginx)?;
+    expect(&nginx, "K0", 401, "while the file is bad")?;
+    expect(&nginx, "K1", 200, "while the file is bad")?;
+    // a reload begins anew
+    nginx.write_file("conf/c.json", file(2))?;
+    nginx.reload()?;
+    kill_one(&nginx)?;
+    expect(&nginx, "K1", 401, "after a reload")?;
+    expect(&nginx, "K2", 200, "after a reload")?;
+    nginx.stop_allowing(&[r"\[alert\].* exited on signal 9"])
+}
+
+fn a_worker_in_a_dead_ones_place_decides_as_the_others_do_while_the_file_is_bad(
+    flavour: Flavour,
+) -> Outcome {
+    let nginx = start(flavour, Duration::from_millis(200), WORKERS, &file(0))?;
+    nginx.write_file("conf/c.json", file(1))?;
+    for mut connection in connect_to_all(&nginx, 1)? {
+        until(PATIENCE, "the new file", || {
+            (connection.request(&with_key("K1")).ok()?.status == 200).then_some(())
+        })?;
+    }
+    nginx.write_file("conf/c.json", "bad")?;
+    nginx.wait_for_log(&Regex::new("is left as it was")?, PATIENCE)?;
+    kill_one(&nginx)?;
+    for mut connection in connect_to_all(&nginx, 1)? {
+        let (old, new) =
+            (connection.request(&with_key("K0"))?, connection.request(&with_key("K1"))?);
+        if (old.status, new.status) != (401, 200) {
+            return Err(format!("{} {}", old.status, new.status).into());
+        }
+    }
+    if nginx.error_log().matches("is left as it was").count() != 1 {
+        return Err(nginx.log_tail().into());
+    }
+    nginx.stop_allowing(&[r"\[alert\].* exited on signal 9"])
 }
 
 fn a_file_that_workers_cannot_read_is_warned_of(flavour: Flavour) -> Outcome {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::builder::SetBuilder;
 use super::entry::{ConsumerEntry, KeyEntry, check_group, check_name};
 use super::keyspec::KeySpec;
-use super::source::{FileSource, Loaded, Stamp};
+use super::source::{FileSource, LoadError, Loaded, Stamp};
 use crate::directive::{DirectiveError, Parameter, Place, Words, parse_time};
 
 /// The environment's variables as they were when nginx was started.
@@ -144,19 +144,16 @@ impl ConsumersPlan {
     /// The set, from the lines and a fresh reading of every file, with the version of every file.
     ///
     /// Errors: what is wrong, at the place of the line or of the `file` directive. Never a key.
-    pub fn load(&self) -> Result<Loaded, DirectiveError> {
+    pub fn load(&self) -> Result<Loaded, LoadError> {
         let mut builder = SetBuilder::new(&self.name);
         for (entry, place) in &self.consumers {
-            let added = builder.add(entry, true);
-            added.map_err(|reason| DirectiveError::new(reason).at(place))?;
+            builder.add(entry, true).map_err(|reason| LoadError::lasting(reason, place))?;
         }
         let mut stamps = Vec::with_capacity(self.files.len());
         for source in &self.files {
-            let stamp = source.read_into(&mut builder);
-            stamps.push(stamp.map_err(|why| DirectiveError::new(why).at(&source.place))?);
+            stamps.push(source.read_into(&mut builder)?);
         }
-        let set = builder.finish();
-        let set = set.map_err(|why| DirectiveError::new(why).at(&self.place))?;
+        let set = builder.finish().map_err(|reason| LoadError::lasting(reason, &self.place))?;
         Ok(Loaded { set: Arc::new(set), stamps })
     }
 }

@@ -1,8 +1,8 @@
 //! Who makes a new version of a set, for all processes of a host: one of them, and the others take it from there.
 //!
-//! Words that all share say which process is at work on which version, and where the last finished one can be had. No lock:
-//! a word is claimed in one step, and a claim ends with its process. Whatever goes wrong, a process can always make the
-//! version by itself.
+//! A word that all share says which process is at work on which version; it is claimed in one step, and a claim ends with its
+//! process. The last finished version outlives whoever made it: a process that starts takes it, whatever the files are like by
+//! then. Whatever goes wrong, a process can always make a version by itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,16 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::registry::{ConsumerSet, Image};
 use super::words::SetWords;
 
-/// Where an image can be had: a process and its number for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offer {
-    /// the process
-    pub pid: u32,
-    /// its descriptor
-    pub descriptor: u32,
-}
-
-/// How images get from one process to another.
+/// How images get from one process to all others of its configuration, those that start later included.
 pub trait Carrier: Send {
     /// This process.
     fn pid(&self) -> u32;
@@ -28,11 +19,12 @@ pub trait Carrier: Send {
     /// True while that process is there.
     fn is_alive(&self, pid: u32) -> bool;
 
-    /// Puts an image where other processes can have it; `None` when that cannot be done.
-    fn put(&mut self, version: u64, image: &[u8]) -> Option<(Offer, Image)>;
+    /// Puts an image in the place of the last one and answers it as it is there; `None` when that cannot be done, and then
+    /// there is none.
+    fn put(&mut self, version: u64, image: &[u8]) -> Option<Image>;
 
-    /// The image that another process has put there, if it is still there and of that version.
-    fn get(&mut self, version: u64, offer: Offer) -> Option<Image>;
+    /// The image that was put last, and its version.
+    fn last(&mut self) -> Option<(u64, Image)>;
 }
 
 /// What to do about a version that is not in force here.
@@ -51,32 +43,33 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// The words of one set and a way to carry images.
+/// The word of one set, which starts as zero, and a way to carry images.
 pub struct Exchange {
-    words: Option<[&'static AtomicU64; Self::WORDS]>,
+    maker: Option<&'static AtomicU64>,
     carrier: Box<dyn Carrier>,
 }
 
 impl Exchange {
-    /// How many words a set needs; they start as zero.
-    pub const WORDS: usize = 3;
-
     /// For the set of that name, in words that all processes of the host share; with no room left in them every process is
     /// on its own.
     pub fn of(set: &str, words: &'static [AtomicU64], carrier: Box<dyn Carrier>) -> Self {
-        Self { words: SetWords::of(set, words).map(|words| words.exchange), carrier }
+        Self { maker: SetWords::of(set, words).map(|words| words.maker), carrier }
+    }
+
+    /// The version of the set of that name that was made last, by whomever.
+    pub fn last(&mut self, name: &str) -> Option<(u64, ConsumerSet)> {
+        self.maker?;
+        let (version, image) = self.carrier.last()?;
+        Some((version, ConsumerSet::from_image(name, image)?))
     }
 
     /// What to do about a version of the set of that name.
     pub fn turn(&mut self, name: &str, version: u64) -> Turn {
-        let Some([maker, made, place]) = self.words else { return Turn::Make };
-        if made.load(Ordering::Acquire) == version {
-            let offer = unpack(place.load(Ordering::Acquire));
-            // the image says itself of which version it is
-            let image = self.carrier.get(version, offer);
-            if let Some(set) = image.and_then(|image| ConsumerSet::from_image(name, image)) {
-                return Turn::Take(Box::new(set));
-            }
+        let Some(maker) = self.maker else { return Turn::Make };
+        if let Some((made, set)) = self.last(name)
+            && made == version
+        {
+            return Turn::Take(Box::new(set));
         }
         let claim = claim(version, self.carrier.pid());
         let mut current = maker.load(Ordering::Acquire);
@@ -96,22 +89,20 @@ impl Exchange {
 
     /// Offers a version that this process has made, and answers the set to keep: the one that is shared, if it can be.
     pub fn made(&mut self, version: u64, set: Arc<ConsumerSet>) -> Arc<ConsumerSet> {
-        let Some([_, made, place]) = self.words else { return set };
-        let shared = self.carrier.put(version, set.image()).and_then(|(offer, image)| {
-            let twin = ConsumerSet::from_image(set.name(), image)?;
-            // not to be read together with the new place
-            made.store(0, Ordering::Release);
-            place.store(pack(offer), Ordering::Release);
-            made.store(version, Ordering::Release);
-            Some(Arc::new(twin))
-        });
+        let Some(maker) = self.maker else { return set };
+        if maker.load(Ordering::Acquire) >> 32 != claim(version, 0) >> 32 {
+            // Somebody is at a newer one, or has made it.
+            return set;
+        }
+        let image = self.carrier.put(version, set.image());
+        let shared = image.and_then(|image| ConsumerSet::from_image(set.name(), image));
         self.leave(version);
-        shared.unwrap_or(set)
+        shared.map_or(set, Arc::new)
     }
 
     /// Gives up a turn without a version to offer.
     pub fn leave(&mut self, version: u64) {
-        if let Some([maker, ..]) = self.words {
+        if let Some(maker) = self.maker {
             let claim = claim(version, self.carrier.pid());
             // another's claim is left alone
             let _ = maker.compare_exchange(claim, 0, Ordering::AcqRel, Ordering::Acquire);
@@ -124,21 +115,13 @@ fn claim(version: u64, pid: u32) -> u64 {
     version << 32 | u64::from(pid)
 }
 
-fn pack(offer: Offer) -> u64 {
-    u64::from(offer.pid) << 32 | u64::from(offer.descriptor)
-}
-
-fn unpack(place: u64) -> Offer {
-    Offer { pid: low(place >> 32), descriptor: low(place) }
-}
-
 fn low(word: u64) -> u32 {
     u32::try_from(word & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::{HashMap, HashSet};
+    use std::collections::HashSet;
     use std::sync::Mutex;
 
     use super::*;
@@ -149,7 +132,7 @@ pub(super) mod tests {
     /// All processes of a host.
     #[derive(Default)]
     pub(in crate::consumers) struct Host {
-        images: HashMap<(u32, u32), Versioned>,
+        image: Option<Versioned>,
         dead: HashSet<u32>,
     }
 
@@ -177,19 +160,16 @@ pub(super) mod tests {
             !self.host.lock().unwrap().dead.contains(&pid)
         }
 
-        fn put(&mut self, version: u64, image: &[u8]) -> Option<(Offer, Image)> {
-            let mut host = self.host.lock().unwrap();
-            let offer = Offer { pid: self.pid, descriptor: host.images.len() as u32 };
+        fn put(&mut self, version: u64, image: &[u8]) -> Option<Image> {
             let image: Arc<[u8]> = image.into();
-            host.images.insert((offer.pid, offer.descriptor), (version, Arc::clone(&image)));
-            Some((offer, Box::new(Mapped(image))))
+            self.host.lock().unwrap().image = Some((version, Arc::clone(&image)));
+            Some(Box::new(Mapped(image)))
         }
 
-        fn get(&mut self, version: u64, offer: Offer) -> Option<Image> {
+        fn last(&mut self) -> Option<(u64, Image)> {
             let host = self.host.lock().unwrap();
-            let (known, image) = host.images.get(&(offer.pid, offer.descriptor))?;
-            let there = *known == version && !host.dead.contains(&offer.pid);
-            there.then(|| Box::new(Mapped(Arc::clone(image))) as Image)
+            let (version, image) = host.image.as_ref()?;
+            Some((*version, Box::new(Mapped(Arc::clone(image)))))
         }
     }
 
@@ -202,7 +182,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::consumers) fn words() -> &'static [AtomicU64] {
-        Box::leak(Box::new([0; 5].map(AtomicU64::new)))
+        Box::leak(Box::new([0; 3].map(AtomicU64::new)))
     }
 
     fn set(name: &str) -> Arc<ConsumerSet> {
@@ -256,16 +236,37 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_cannot_be_had_any_more_is_made_again() {
+    fn a_version_outlives_its_maker() {
         let (host, words) = (SharedHost::default(), words());
         let [mut a, mut b] = [1, 2].map(|pid| process(pid, &host, words));
+        assert!(b.last("s").is_none());
         assert_eq!(taken(a.turn("s", 7)), "make");
         a.made(7, set("bob"));
         host.lock().unwrap().dead.insert(1);
-        assert_eq!(taken(b.turn("s", 7)), "make");
-        host.lock().unwrap().images.values_mut().for_each(|(_, image)| *image = (*b"x").into());
-        host.lock().unwrap().dead.clear();
-        assert_eq!(taken(b.turn("s", 7)), "make");
+        assert_eq!(taken(b.turn("s", 7)), "bob");
+        assert_eq!(b.last("s").map(|(version, set)| (version, set.len())), Some((7, 1)));
+    }
+
+    #[test]
+    fn what_is_no_set_is_made_again() {
+        let (host, words) = (SharedHost::default(), words());
+        host.lock().unwrap().image = Some((7, (*b"x").into()));
+        let mut a = process(1, &host, words);
+        assert!(a.last("s").is_none());
+        assert_eq!(taken(a.turn("s", 7)), "make");
+    }
+
+    #[test]
+    fn who_is_late_does_not_put_an_old_version_in_the_place_of_a_new_one() {
+        let (host, words) = (SharedHost::default(), words());
+        let [mut slow, mut quick] = [1, 2].map(|pid| process(pid, &host, words));
+        assert_eq!(taken(slow.turn("s", 7)), "make");
+        assert_eq!(taken(quick.turn("s", 8)), "make");
+        assert_eq!(slow.made(7, set("bob")).len(), 1);
+        assert!(quick.last("s").is_none());
+        quick.made(8, set("alice"));
+        slow.made(7, set("bob"));
+        assert_eq!(taken(slow.turn("s", 8)), "alice");
     }
 
     #[test]
@@ -275,6 +276,6 @@ pub(super) mod tests {
         assert_eq!(taken(alone.turn("s", 7)), "make");
         alone.made(7, set("bob"));
         assert_eq!(taken(alone.turn("s", 7)), "make");
-        assert!(host.lock().unwrap().images.is_empty());
+        assert!(host.lock().unwrap().image.is_none());
     }
 }

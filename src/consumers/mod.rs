@@ -29,10 +29,10 @@ pub use builder::SetBuilder;
 pub use digest::KeyDigest;
 pub use directives::{ConsumersBlock, ConsumersPlan, Environment};
 pub use entry::{ConsumerEntry, KeyEntry};
-pub use exchange::{Carrier, Exchange, Offer};
+pub use exchange::{Carrier, Exchange};
 pub use ids::Id;
 pub use registry::{
     Consumer, ConsumerIndex, ConsumerSet, Credential, CredentialIndex, Identity, Image, Validity,
 };
 pub use reported::Reports;
-pub use source::{FileSource, Loaded, Poll, Stamp, Watcher};
+pub use source::{FileSource, LoadError, Loaded, Poll, Stamp, Watcher};

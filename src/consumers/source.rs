@@ -2,7 +2,6 @@
 //!
 //! Nothing here starts a thread or reads a clock: whoever does calls [`Watcher::poll`].
 
-use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,7 +14,7 @@ use super::directives::ConsumersPlan;
 use super::exchange::{Exchange, Turn};
 use super::file;
 use super::registry::ConsumerSet;
-use crate::directive::Place;
+use crate::directive::{DirectiveError, Place};
 
 /// A `file` line.
 #[derive(Clone, Debug)]
@@ -62,29 +61,42 @@ impl From<&std::fs::Metadata> for Stamp {
     }
 }
 
+/// Why a set cannot be made of its lines and files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadError {
+    /// What is wrong, and where the line or the `file` directive stands.
+    pub error: DirectiveError,
+    /// True when the files cannot be read, which may pass without a change of theirs.
+    pub may_pass: bool,
+}
+
+impl LoadError {
+    /// What a reading would always find.
+    pub(super) fn lasting(reason: impl Into<String>, place: &Place) -> Self {
+        Self { error: DirectiveError::new(reason).at(place), may_pass: false }
+    }
+}
+
 impl FileSource {
     /// Adds the file's consumers to a set and returns the version that was read.
-    pub(super) fn read_into(&self, builder: &mut SetBuilder) -> Result<Stamp, String> {
+    pub(super) fn read_into(&self, builder: &mut SetBuilder) -> Result<Stamp, LoadError> {
         let path = self.path.display();
-        let (bytes, stamp) =
-            read_whole(&self.path).map_err(|error| format!("cannot read \"{path}\": {error}"))?;
-        file::read(&self.path, &bytes, builder)
-            .map_err(|error| format!("consumers file \"{path}\" is invalid: {error}"))?;
+        let (bytes, stamp) = read_whole(&self.path).map_err(|error| {
+            let error = DirectiveError::new(format!("cannot read \"{path}\": {error}"));
+            LoadError { error: error.at(&self.place), may_pass: true }
+        })?;
+        file::read(&self.path, &bytes, builder).map_err(|error| {
+            let reason = format!("consumers file \"{path}\" is invalid: {error}");
+            LoadError::lasting(reason, &self.place)
+        })?;
         Ok(stamp)
     }
 }
 
 /// A file's bytes and version; an error when it is written while it is read.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "called while the configuration is read, and by a helper thread"
-)]
 fn read_whole(path: &Path) -> std::io::Result<(Vec<u8>, Stamp)> {
-    let mut file = File::open(path)?;
+    let mut file = file::open(path)?;
     let before = file.metadata()?;
-    if !before.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
-    }
     let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0) + 1);
     file.read_to_end(&mut bytes)?;
     let (before, after) = (Stamp::from(&before), Stamp::from(&file.metadata()?));
@@ -118,22 +130,33 @@ pub enum Poll {
 ///
 /// A change is taken when two looks in a row have found the same version, so that a file that is being written is left
 /// alone. Looks are half the interval apart, and a quarter after a change was seen: a change that is written in one go is
-/// in force within the interval.
+/// in force within the interval. A process that starts does not wait so long, see [`Watcher::begin`].
 #[derive(Debug)]
 pub struct Watcher {
     plan: Arc<ConsumersPlan>,
     required: Vec<String>,
-    /// the versions behind the set in force
-    loaded: Vec<Stamp>,
-    /// the versions that the last look found, when they differ from `loaded`
-    seen: Option<Vec<Stamp>>,
-    /// the versions that were tried last and found bad, and why
-    bad: Option<(Vec<Stamp>, String)>,
+    /// the versions that the master has read; of files that are not watched they stay
+    first: Vec<Stamp>,
+    /// the version in force
+    in_force: u64,
+    /// the version that the last look found, when it is not `in_force`
+    seen: Option<u64>,
+    bad: Option<Bad>,
     next_ms: u64,
     /// the other processes that watch them
     exchange: Option<Exchange>,
     /// since when another process has been at work on `seen`
     waits_since_ms: Option<u64>,
+    has_begun: bool,
+}
+
+/// The version that was tried last and found bad.
+#[derive(Debug)]
+struct Bad {
+    version: u64,
+    reason: String,
+    /// when it is to be tried again though it is the same
+    may_pass: bool,
 }
 
 /// How soon to ask again for what another process is making.
@@ -149,16 +172,17 @@ impl Watcher {
         required: Vec<String>,
         now_ms: u64,
     ) -> Self {
-        let loaded = loaded.stamps.clone();
         let mut watcher = Self {
+            in_force: plan.version(&loaded.stamps),
             plan,
             required,
-            loaded,
+            first: loaded.stamps.clone(),
             seen: None,
             bad: None,
             next_ms: now_ms,
             exchange: None,
             waits_since_ms: None,
+            has_begun: false,
         };
         watcher.next_ms = now_ms + watcher.pause_ms();
         watcher
@@ -176,15 +200,39 @@ impl Watcher {
 
     /// Why the files as they are now are not in force, if so.
     pub fn degraded(&self) -> Option<&str> {
-        self.bad.as_ref().map(|(_, reason)| reason.as_str())
+        self.bad.as_ref().map(|bad| bad.reason.as_str())
     }
 
-    /// A number that is the same in every process that sees the same versions of the files as this one saw last.
-    pub fn stamp_hash(&self) -> u64 {
+    /// A number of what is wrong, the same in every process that finds the same wrong with the same version.
+    pub fn fault(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        let bad = self.bad.as_ref().map(|(stamps, _)| stamps);
-        bad.unwrap_or(&self.loaded).hash(&mut hasher);
+        self.bad.as_ref().map(|bad| (bad.version, &bad.reason)).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// True when [`Watcher::begin`] has come to an end, which polls may have to wait for.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// The look of a process that starts, before it decides anything: files that are not what the master has read are not
+    /// left for an interval. What is in force elsewhere counts, whatever the files are like now; failing that, they do.
+    pub fn begin(&mut self, now_ms: u64) -> Poll {
+        let stamps = self.look();
+        let version = self.plan.version(&stamps);
+        if version == self.in_force {
+            self.has_begun = true;
+            return Poll::Unchanged;
+        }
+        let last = self.exchange.as_mut().and_then(|exchange| exchange.last(self.plan.name()));
+        if let Some((last, set)) = last
+            && let Ok(set) = self.check(Arc::new(set))
+        {
+            self.has_begun = true;
+            return self.settle(last, Ok(set));
+        }
+        self.seen = Some(version);
+        self.take_up(stamps, version, now_ms)
     }
 
     /// Looks at the files when it is time to, and loads them when they have changed and come to rest.
@@ -193,43 +241,53 @@ impl Watcher {
             return Poll::Unchanged;
         }
         let stamps = self.look();
-        let known = self.bad.as_ref().map_or(&self.loaded, |(stamps, _)| stamps);
-        if stamps == *known || stamps == self.loaded {
-            if stamps == self.loaded {
-                self.bad = None;
-            }
-            self.seen = None;
-            self.waits_since_ms = None;
-            self.next_ms = now_ms + self.pause_ms();
+        let version = self.plan.version(&stamps);
+        if version == self.in_force {
+            self.bad = None;
+        }
+        let known = self.bad.as_ref().filter(|bad| bad.version == version);
+        if version == self.in_force || known.is_some_and(|bad| !bad.may_pass) {
+            self.rest(now_ms);
             return Poll::Unchanged;
         }
-        if self.seen.as_ref() != Some(&stamps) {
-            self.seen = Some(stamps);
+        if known.is_none() && self.seen != Some(version) {
+            self.seen = Some(version);
             self.waits_since_ms = None;
             self.next_ms = now_ms + self.pause_ms() / 2;
             return Poll::Unchanged;
         }
-        let turn = self.turn(&stamps, now_ms);
+        self.take_up(stamps, version, now_ms)
+    }
+
+    /// Has a version in force that has come to rest, or waits for whoever is at work on it.
+    fn take_up(&mut self, stamps: Vec<Stamp>, version: u64, now_ms: u64) -> Poll {
+        let turn = self.turn(version, now_ms);
         if matches!(turn, Turn::Wait) {
             self.next_ms = now_ms + ASK_AGAIN_MS;
             return Poll::Unchanged;
         }
-        self.seen = None;
-        self.waits_since_ms = None;
-        self.next_ms = now_ms + self.pause_ms();
+        self.has_begun = true;
+        self.rest(now_ms);
         match turn {
             Turn::Take(set) => {
                 let checked = self.check(Arc::from(set));
-                self.settle(stamps, checked)
+                self.settle(version, checked)
             }
-            _ => self.load(stamps),
+            _ => self.load(stamps, version),
         }
     }
 
+    /// Nothing is in hand until the next look.
+    fn rest(&mut self, now_ms: u64) {
+        self.seen = None;
+        self.waits_since_ms = None;
+        self.next_ms = now_ms + self.pause_ms();
+    }
+
     /// Whose turn it is to make a version.
-    fn turn(&mut self, stamps: &[Stamp], now_ms: u64) -> Turn {
+    fn turn(&mut self, version: u64, now_ms: u64) -> Turn {
         let Some(exchange) = &mut self.exchange else { return Turn::Make };
-        let turn = exchange.turn(self.plan.name(), self.plan.version(stamps));
+        let turn = exchange.turn(self.plan.name(), version);
         let since_ms = *self.waits_since_ms.get_or_insert(now_ms);
         match turn {
             Turn::Wait if now_ms.saturating_sub(since_ms) >= LONGEST_WAIT_MS => Turn::Make,
@@ -249,14 +307,13 @@ impl Watcher {
 
     /// The versions there are now; a file that is not watched counts as unchanged.
     fn look(&self) -> Vec<Stamp> {
-        let files = self.plan.files().iter().zip(&self.loaded);
-        files.map(|(file, loaded)| file.watch.map_or(*loaded, |_| Stamp::of(&file.path))).collect()
+        let files = self.plan.files().iter().zip(&self.first);
+        files.map(|(file, first)| file.watch.map_or(*first, |_| Stamp::of(&file.path))).collect()
     }
 
     /// Makes the set of these versions, for the other processes too.
-    fn load(&mut self, stamps: Vec<Stamp>) -> Poll {
-        let version = self.plan.version(&stamps);
-        let loaded = self.plan.load().map_err(|error| error.to_string());
+    fn load(&mut self, stamps: Vec<Stamp>, version: u64) -> Poll {
+        let loaded = self.plan.load();
         if self.look() != stamps {
             // written meanwhile: neither its contents nor its faults count
             if let Some(exchange) = &mut self.exchange {
@@ -264,44 +321,54 @@ impl Watcher {
             }
             return Poll::Unchanged;
         }
-        let checked = loaded.and_then(|loaded| self.check(loaded.set));
+        let checked = match loaded {
+            Ok(loaded) => self.check(loaded.set),
+            Err(LoadError { error, may_pass }) => Err((error.to_string(), may_pass)),
+        };
         let set = match (&mut self.exchange, checked) {
             (Some(exchange), Ok(set)) => Ok(exchange.made(version, set)),
-            (Some(exchange), Err(reason)) => {
+            (Some(exchange), Err(fault)) => {
                 exchange.leave(version);
-                Err(reason)
+                Err(fault)
             }
             (None, checked) => checked,
         };
-        self.settle(stamps, set)
+        self.settle(version, set)
     }
 
     /// The set, when it has everybody that it must have.
-    fn check(&self, set: Arc<ConsumerSet>) -> Result<Arc<ConsumerSet>, String> {
+    fn check(&self, set: Arc<ConsumerSet>) -> Result<Arc<ConsumerSet>, Fault> {
         match self.required.iter().find(|name| set.by_username(name).is_none()) {
             None => Ok(set),
-            Some(name) => Err(format!(
-                "it lacks the consumer \"{name}\", whom an \"anonymous\" parameter names"
-            )),
+            Some(name) => {
+                let reason = format!(
+                    "it lacks the consumer \"{name}\", whom an \"anonymous\" parameter names"
+                );
+                Err((reason, false))
+            }
         }
     }
 
-    fn settle(&mut self, stamps: Vec<Stamp>, set: Result<Arc<ConsumerSet>, String>) -> Poll {
+    fn settle(&mut self, version: u64, set: Result<Arc<ConsumerSet>, Fault>) -> Poll {
         match set {
             Ok(set) => {
-                self.loaded = stamps;
+                self.in_force = version;
                 self.bad = None;
                 Poll::Swap(set)
             }
-            Err(reason) => {
+            Err((reason, may_pass)) => {
                 let reason =
                     format!("consumer set \"{}\" is left as it was: {reason}", self.plan.name());
-                self.bad = Some((stamps, reason.clone()));
-                Poll::Bad(reason)
+                let before = self.fault();
+                self.bad = Some(Bad { version, reason: reason.clone(), may_pass });
+                if self.fault() == before { Poll::Unchanged } else { Poll::Bad(reason) }
             }
         }
     }
 }
+
+/// What is wrong with a version, and whether that may pass.
+type Fault = (String, bool);
 
 #[cfg(test)]
 mod tests;

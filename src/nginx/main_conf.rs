@@ -332,9 +332,7 @@ impl MainConf {
             metrics.attach();
         }
         limit::start(&self.limit_zones);
-        for (cell, plan) in self.sets.iter().zip(&self.plan.sets) {
-            cell.start(plan, self.sets_zone);
-        }
+        sets::start(&self.sets, &self.plan.sets, self.sets_zone);
         for (_, cell) in &self.credentials {
             cell.start();
         }

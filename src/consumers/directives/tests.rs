@@ -130,7 +130,7 @@ fn what_is_found_later_is_said_of_its_own_line() {
         let block = block(folder.path(), &lines).unwrap();
         let error = match block.compile(&environment) {
             Err(error) => error,
-            Ok(plan) => plan.load().unwrap_err(),
+            Ok(plan) => plan.load().unwrap_err().error,
         };
         assert_eq!((error.to_string(), error.place().unwrap().line), (expected, line));
     }

@@ -141,20 +141,19 @@ fn a_version_without_the_anonymous_consumer_is_bad() {
 }
 
 #[test]
-fn the_same_version_has_the_same_hash_in_every_process() {
+fn a_fault_is_the_same_in_every_process_and_another_one_is_not() {
     let mut scene = Scene::new("1s", &[]);
-    let other = |scene: &Scene| {
-        let loaded = scene.watcher.plan.load().unwrap();
-        Watcher::new(scene.watcher.plan.clone(), &loaded, Vec::new(), 0).stamp_hash()
-    };
-    let first = scene.watcher.stamp_hash();
-    assert_eq!(first, other(&scene));
-    scene.replace("bad");
-    assert!(is_bad(&scene.interval(), "it must be"));
-    assert_ne!(first, scene.watcher.stamp_hash());
-    scene.replace(BOTH);
-    scene.interval();
-    assert_eq!(scene.watcher.stamp_hash(), other(&scene));
+    let first = Loaded { set: carol(), stamps: vec![Stamp::Missing] };
+    let mut faults = Vec::new();
+    for text in ["bad", "consumers: 1", "bad"] {
+        scene.replace(text);
+        assert!(is_bad(&scene.interval(), "it must be"));
+        let mut other = Watcher::new(Arc::clone(&scene.watcher.plan), &first, Vec::new(), 0);
+        assert!(matches!(other.begin(0), Poll::Bad(_)));
+        assert_eq!(scene.watcher.fault(), other.fault());
+        assert!(!faults.contains(&other.fault()));
+        faults.push(other.fault());
+    }
 }
 
 /// A set that no file holds: whoever has it took it from another process.
@@ -192,6 +191,96 @@ fn a_version_that_another_process_is_making_is_waited_for_and_taken() {
     assert!(reason.contains("it lacks the consumer \"bob\""), "{reason}");
 }
 
+/// A process that starts later, with what the master has read.
+fn late(scene: &Scene, first: &Loaded, required: &[&str]) -> Watcher {
+    let required = required.iter().map(|name| (*name).to_owned()).collect();
+    Watcher::new(Arc::clone(&scene.watcher.plan), first, required, scene.now_ms)
+}
+
+#[test]
+fn a_process_that_starts_decides_by_what_is_in_force_elsewhere() {
+    let (host, words) = (SharedHost::default(), words());
+    let mut scene = Scene::new("1s", &[]);
+    let first = scene.watcher.plan.load().unwrap();
+    scene.watcher = scene.watcher.with_exchange(process(1, &host, words));
+    scene.replace(ALICE);
+    assert_eq!(scene.interval(), ["alice"]);
+    let begin = |scene: &Scene, required: &[&str]| {
+        let late = late(scene, &first, required).with_exchange(process(2, &host, words));
+        (late.next_ms(), late)
+    };
+    // the same file, a broken one, and none at all
+    for text in [ALICE, "bad", ""] {
+        if text.is_empty() {
+            std::fs::remove_file(scene.file()).unwrap();
+        } else if text != ALICE {
+            scene.replace(text);
+        }
+        let (next_ms, mut late) = begin(&scene, &[]);
+        let Poll::Swap(set) = late.begin(scene.now_ms) else { panic!("{text:?} is not taken") };
+        assert!(set.by_username("alice").is_some() && late.has_begun());
+        assert_eq!(late.next_ms(), next_ms);
+    }
+    // a fault of the file is found later on, and what was taken stays
+    let (_, mut late) = begin(&scene, &[]);
+    assert!(matches!(late.begin(scene.now_ms), Poll::Swap(_)));
+    scene.watcher = late;
+    assert!(is_bad(&scene.interval(), "No such file"));
+    // what lacks the anonymous consumer is not taken
+    let (_, mut late) = begin(&scene, &["bob"]);
+    let Poll::Bad(reason) = late.begin(scene.now_ms) else { panic!("taken") };
+    assert!(reason.contains("No such file"), "{reason}");
+}
+
+#[test]
+fn a_process_that_starts_alone_reads_a_changed_file_at_once() {
+    let scene = Scene::new("1s", &[]);
+    let first = scene.watcher.plan.load().unwrap();
+    let mut unchanged = late(&scene, &first, &[]);
+    assert!(matches!(unchanged.begin(1_000), Poll::Unchanged));
+    assert!(unchanged.has_begun());
+    scene.replace(ALICE);
+    let mut changed = late(&scene, &first, &[]);
+    let Poll::Swap(set) = changed.begin(1_000) else { panic!("not read") };
+    assert!(set.by_username("alice").is_some() && changed.has_begun());
+}
+
+#[test]
+fn a_process_that_starts_waits_for_a_version_in_the_making() {
+    let (host, words) = (SharedHost::default(), words());
+    let scene = Scene::new("1s", &[]);
+    let first = scene.watcher.plan.load().unwrap();
+    scene.replace(ALICE);
+    let version = scene.watcher.plan.version(&[Stamp::of(&scene.file())]);
+    let mut maker = process(9, &host, words);
+    assert!(matches!(maker.turn("s", version), Turn::Make));
+    let mut late = late(&scene, &first, &[]).with_exchange(process(2, &host, words));
+    assert!(matches!(late.begin(1_000), Poll::Unchanged));
+    assert!(!late.has_begun());
+    maker.made(version, carol());
+    assert!(matches!(late.poll(1_020), Poll::Swap(_)));
+    assert!(late.has_begun());
+}
+
+#[test]
+fn a_file_that_could_not_be_read_is_tried_again_though_it_is_the_same() {
+    // permissions and descriptors come back without a trace in inode, size and time
+    for (may_pass, expected) in [(true, &["alice"][..]), (false, &[])] {
+        let mut scene = Scene::new("1s", &[]);
+        scene.replace(ALICE);
+        let version = scene.watcher.plan.version(&[Stamp::of(&scene.file())]);
+        let fault = || Err(("cannot read".to_owned(), may_pass));
+        assert!(matches!(scene.watcher.settle(version, fault()), Poll::Bad(_)));
+        assert!(matches!(scene.watcher.settle(version, fault()), Poll::Unchanged));
+        assert_eq!(scene.interval(), expected, "{may_pass}");
+    }
+    let scene = Scene::new("1s", &[]);
+    scene.replace("bad");
+    assert!(!scene.watcher.plan.load().unwrap_err().may_pass);
+    std::fs::remove_file(scene.file()).unwrap();
+    assert!(scene.watcher.plan.load().unwrap_err().may_pass);
+}
+
 #[test]
 fn a_process_that_never_ends_its_turn_is_not_waited_for_for_ever() {
     let (host, words) = (SharedHost::default(), words());
@@ -212,6 +301,15 @@ fn another_configuration_makes_other_versions_of_the_same_files() {
     let (one, other) = (Scene::new("1s", &[]), Scene::new("1s", &[]));
     let stamps = [Stamp::Missing];
     assert_ne!(one.watcher.plan.version(&stamps), other.watcher.plan.version(&stamps));
+}
+
+#[test]
+fn a_fifo_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let error = read_whole(&path).unwrap_err();
+    assert_eq!(error.to_string(), "it is not a regular file");
 }
 
 #[test]
