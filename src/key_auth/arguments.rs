@@ -38,7 +38,7 @@ pub(super) struct Argument<'a> {
 }
 
 impl<'a> Argument<'a> {
-    fn new(whole: &'a [u8]) -> Self {
+    pub(super) fn new(whole: &'a [u8]) -> Self {
         let equals = whole.iter().position(|byte| *byte == b'=');
         let (name, value) = match equals.and_then(|at| whole.split_at_checked(at)) {
             Some((name, [_, value @ ..])) => (name, value),

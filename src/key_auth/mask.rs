@@ -5,44 +5,29 @@ use super::arguments::{Argument, ArgumentName};
 const MASK: &[u8] = b"***";
 
 /// A request line, `METHOD URI HTTP/x`, with the named arguments' values as `***`; `None` when it has none.
+///
+/// The line may be none that can be parsed, so that an argument begins behind every `?` and `&`; it goes on to the next `&`.
 pub fn request_line(line: &[u8], names: &[ArgumentName]) -> Option<Vec<u8>> {
     // what is no protocol version belongs to the URI
     let protocol = b" HTTP/";
     let end = line.windows(protocol.len()).rposition(|it| it == protocol).unwrap_or(line.len());
-    let (request, rest) = line.split_at_checked(end)?;
-    let mut masked = uri(request, names)?;
-    masked.extend_from_slice(rest);
-    Some(masked)
-}
-
-/// A URI with the named arguments' values as `***`; `None` when it has none.
-pub fn uri(uri: &[u8], names: &[ArgumentName]) -> Option<Vec<u8>> {
-    let mark = uri.iter().position(|byte| *byte == b'?')? + 1;
-    let mut masked = uri.get(..mark)?.to_vec();
-    masked.extend_from_slice(&query(uri.get(mark..)?, names)?);
-    Some(masked)
-}
-
-/// A query, without `?`, with the named arguments' values as `***`; `None` when it has none.
-pub fn query(query: &[u8], names: &[ArgumentName]) -> Option<Vec<u8>> {
-    let is_key = |argument: &Argument<'_>| !argument.value.is_empty() && argument.is_one_of(names);
-    if !super::arguments::arguments(query).any(|argument| is_key(&argument)) {
-        return None;
-    }
-    let mut masked = Vec::with_capacity(query.len());
-    for (position, argument) in super::arguments::arguments(query).enumerate() {
-        if position > 0 {
-            masked.push(b'&');
-        }
-        if is_key(&argument) {
-            masked.extend_from_slice(argument.name);
-            masked.push(b'=');
+    let (request, _) = line.split_at_checked(end)?;
+    let begins = |byte: &u8| matches!(byte, b'?' | b'&');
+    let (mut masked, mut shown, mut at) = (Vec::new(), 0, 0);
+    while let Some(mark) = request.get(at..)?.iter().position(begins) {
+        at += mark + 1;
+        let rest = request.get(at..)?;
+        let length = rest.iter().position(|byte| *byte == b'&').unwrap_or(rest.len());
+        let argument = Argument::new(rest.get(..length)?);
+        if !argument.value.is_empty() && argument.is_one_of(names) {
+            masked.extend_from_slice(line.get(shown..at + length - argument.value.len())?);
             masked.extend_from_slice(MASK);
-        } else {
-            masked.extend_from_slice(argument.whole);
+            at += length;
+            shown = at;
         }
     }
-    Some(masked)
+    masked.extend_from_slice(line.get(shown..)?);
+    (shown > 0).then_some(masked)
 }
 
 /// Masks a line of the error log in place, wherever in it a URI stands, and returns its new length, which is not larger.
@@ -119,6 +104,11 @@ mod tests {
             ),
             ("GET /a?apikey=S HTTP/x HTTP/1.1", Some("GET /a?apikey=*** HTTP/1.1")),
             ("GET /a?apikey=SECRET", Some("GET /a?apikey=***")),
+            ("GET /a?b=1&apikey=S?T&c=2 HTTP/1.1", Some("GET /a?b=1&apikey=***&c=2 HTTP/1.1")),
+            ("G?T /?apikey=SECRET HTTP/1.1", Some("G?T /?apikey=*** HTTP/1.1")),
+            ("G?a&apikey=1&b?T /?c&apikey=S", Some("G?a&apikey=***&b?T /?c&apikey=***")),
+            ("GET /a?b=?apikey=SECRET HTTP/1.1", Some("GET /a?b=?apikey=*** HTTP/1.1")),
+            ("?&?&", None),
             ("GET /a?apikey= HTTP/1.1", None),
             ("GET /a?b=apikey=1 HTTP/1.1", None),
             ("GET /apikey=1 HTTP/1.1", None),

@@ -3,6 +3,9 @@
 //! `$request` shows a masked copy of the request line from the first phase on. Lines of the error log are masked as they are
 //! written: request, upstream and referrer are in them. Which names are masked is a matter of the server, because the location
 //! is not known yet.
+//!
+//! A request that nginx cannot read has no first phase: it ends at once, or on an error page, whose phases begin with that of
+//! the server's rewrites.
 
 use super::conf::ServerConf;
 use super::guard::{guard, guard_request};
@@ -43,35 +46,53 @@ pub(super) unsafe fn collect(cf: *mut ngx_conf_t, main: &mut MainConf, names: &[
 pub(super) unsafe extern "C" fn post_read_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
     const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
     // SAFETY: nginx hands a live request.
-    let names = NonNull::new(request).map(|request| unsafe { &server(request).masked });
+    let names = NonNull::new(request).map(|request| unsafe { &main(request).masked });
     if names.is_none_or(|names| names.is_empty()) {
         return DECLINED;
     }
     guard_request("masking", request, DECLINED, |request| {
         // SAFETY: nginx hands a live request.
-        unsafe { hide_from_logs(request, &server(request).masked) };
+        unsafe { hide_from_logs(request, &server(request).masked, log_masked) };
         DECLINED
     })
 }
 
-/// The handler before the access log: requests that ended before their first phase.
-///
-/// Their server may not be the one they were meant for, so names of all servers are masked.
-pub(super) unsafe extern "C" fn log_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
-    const OK: ngx_int_t = NGX_OK as ngx_int_t;
-    // the phase engine is past its first handler, which is ours, in all others
+/// The handler of the first phase that an error page has; it comes before all others of that phase.
+pub(super) unsafe extern "C" fn server_rewrite_phase(
+    request: *mut ngx_http_request_t,
+) -> ngx_int_t {
     // SAFETY: nginx hands a live request.
-    if unsafe { request.as_ref() }.is_none_or(|request| request.phase_handler != 0) {
-        return OK;
+    unsafe { hide_if_unread(request) };
+    NGX_DECLINED as ngx_int_t
+}
+
+/// The handler before the access log.
+pub(super) unsafe extern "C" fn log_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx hands a live request.
+    unsafe { hide_if_unread(request) };
+    NGX_OK as ngx_int_t
+}
+
+/// Masks a request that had no first phase.
+///
+/// Its server may not be the one it was meant for, so names of all servers are masked.
+///
+/// # Safety
+/// The request is live or null.
+unsafe fn hide_if_unread(request: *mut ngx_http_request_t) {
+    // SAFETY: the caller's.
+    let is_unread = NonNull::new(request)
+        .is_some_and(|raw| unsafe { !is_masked(raw) && !main(raw).masked.is_empty() });
+    if !is_unread {
+        return;
     }
-    guard_request("masking", request, OK, |request| {
+    guard_request("masking", request, (), |request| {
         // SAFETY: as above.
         unsafe {
             freeze_request_line(&mut *request.as_ptr());
-            hide_from_logs(request, &main(request).masked);
+            hide_from_logs(request, &main(request).masked, log_masked_by_all);
         }
-        OK
-    })
+    });
 }
 
 /// # Safety
@@ -94,25 +115,38 @@ unsafe fn main<'a>(request: NonNull<ngx_http_request_t>) -> &'a MainConf {
     }
 }
 
+/// True when [`hide_from_logs`] has seen the request, or the one that it is a part of.
+///
 /// # Safety
 /// The request is live.
 unsafe fn is_masked(request: NonNull<ngx_http_request_t>) -> bool {
     // SAFETY: the caller's.
     let handler = unsafe { (*request.as_ptr()).log_handler };
-    handler.is_some_and(|handler| std::ptr::eq(handler as *const (), masked_log as *const ()))
+    let ours: [LogHandler; 2] = [log_masked, log_masked_by_all];
+    handler.is_some_and(|it| ours.iter().any(|ours| std::ptr::fn_addr_eq(*ours, it)))
 }
 
+type LogHandler = unsafe extern "C" fn(
+    *mut ngx_http_request_t,
+    *mut ngx_http_request_t,
+    *mut u_char,
+    usize,
+) -> *mut u_char;
+
+/// Masks these names, none at all in a server that has none; `handler` does so in the error log.
+///
 /// # Safety
 /// The request is live.
-unsafe fn hide_from_logs(request: NonNull<ngx_http_request_t>, names: &[ArgumentName]) {
-    if names.is_empty() {
-        return;
-    }
+unsafe fn hide_from_logs(
+    request: NonNull<ngx_http_request_t>,
+    names: &[ArgumentName],
+    handler: LogHandler,
+) {
     // SAFETY: live; a request line is in the connection's buffer or the pool.
     unsafe {
         if !is_masked(request) {
             STOCK_LOG = (*request.as_ptr()).log_handler;
-            (*request.as_ptr()).log_handler = Some(masked_log);
+            (*request.as_ptr()).log_handler = Some(handler);
         }
         let line = (*request.as_ptr()).request_line;
         if let Some(masked) = mask::request_line(memory::bytes(line), names) {
@@ -147,12 +181,36 @@ unsafe fn freeze_request_line(request: &mut ngx_http_request_t) {
     }
 }
 
-/// Writes what nginx tells of a request in the error log, without keys.
-unsafe extern "C" fn masked_log(
+unsafe extern "C" fn log_masked(
     request: *mut ngx_http_request_t,
     subrequest: *mut ngx_http_request_t,
     buffer: *mut u_char,
     length: usize,
+) -> *mut u_char {
+    // SAFETY: nginx's arguments.
+    unsafe { log_without(request, subrequest, buffer, length, |it| &server(it).masked) }
+}
+
+unsafe extern "C" fn log_masked_by_all(
+    request: *mut ngx_http_request_t,
+    subrequest: *mut ngx_http_request_t,
+    buffer: *mut u_char,
+    length: usize,
+) -> *mut u_char {
+    // SAFETY: nginx's arguments.
+    unsafe { log_without(request, subrequest, buffer, length, |it| &main(it).masked) }
+}
+
+/// Writes what nginx tells of a request in the error log, without keys.
+///
+/// # Safety
+/// Called by nginx as a log handler, with a live request.
+unsafe fn log_without(
+    request: *mut ngx_http_request_t,
+    subrequest: *mut ngx_http_request_t,
+    buffer: *mut u_char,
+    length: usize,
+    names: impl FnOnce(NonNull<ngx_http_request_t>) -> &'static [ArgumentName],
 ) -> *mut u_char {
     // a panic would be logged, which would come here again: nothing of the context is shown then
     guard("error log", buffer, || {
@@ -163,10 +221,7 @@ unsafe extern "C" fn masked_log(
             let end = stock(request, subrequest, buffer, length);
             let written = usize::try_from(end.offset_from(buffer)).unwrap_or(0);
             let line = std::slice::from_raw_parts_mut(buffer, written);
-            let names = NonNull::new(request).map_or(&[][..], |request| {
-                let server = &server(request).masked;
-                if server.is_empty() { &main(request).masked } else { server }
-            });
+            let names = NonNull::new(request).map_or(&[][..], names);
             buffer.add(mask::log_line(line, names))
         }
     })

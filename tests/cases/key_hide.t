@@ -213,14 +213,50 @@ referrer: "http://h/?apikey=***&b=2"
  "GET /bad%zz?apikey=SECRET HTTP/1.1\r\nHost: a\r\n\r\n",
  "GET /version?apikey=SECRET HTTP/9.1\r\nHost: a\r\n\r\n",
  "G:T /method?apikey=SECRET HTTP/1.1\r\nHost: a\r\n\r\n",
+ "G?T /query?apikey=SECRET HTTP/1.1\r\nHost: a\r\n\r\n",
  "GET /long?apikey=SECRET&aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\nHost: a\r\n\r\n"]
---- error_code: [400, 400, 400, 505, 400, 414]
+--- error_code: [400, 400, 400, 505, 400, 400, 414]
 --- access_log
 "GET /twice?apikey=*** HTTP/1.1" 400
 "GET /none?apikey=*** HTTP/1.1" 400
 "GET /bad%zz?apikey=***
 "GET /version?apikey=***
+"G?T /query?apikey=***
 "GET /long?apikey=***&aaa
+--- no_access_log: SECRET
+--- no_error_log: SECRET
+
+=== requests that cannot be read are masked on their way to an error page
+Their first phase is that of the server's rewrites.
+--- http_config
+    consumers c { consumer u key=SECRET; }
+    large_client_header_buffers 2 512;
+    client_header_buffer_size 128;
+    server { listen 127.0.0.1:$SECOND_PORT; location / { key_auth c query=other; root none; } }
+--- config
+    error_page 400 414 494 505 /e;
+    location / { key_auth c query=apikey; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location = /e { policy_mode observe; key_auth c; root none; }
+--- log_level: notice
+--- raw_request
+["GET /twice?apikey=SECRET HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+ "GET /none?apikey=SECRET HTTP/1.1\r\n\r\n",
+ "GET /host?apikey=SECRET&other=SECRET HTTP/1.1\r\nHost: a/b\r\n\r\n",
+ "GET /length?apikey=SECRET HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+ "G?T /method?apikey=SECRET HTTP/1.1\r\nHost: a\r\n\r\n",
+ "GET /long?apikey=SECRET&aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\nHost: a\r\n\r\n"]
+--- error_code: [404, 404, 404, 404, 404, 404]
+--- access_log
+"GET /twice?apikey=*** HTTP/1.1" 404
+"GET /none?apikey=*** HTTP/1.1" 404
+"GET /host?apikey=***&other=*** HTTP/1.1" 404
+"GET /length?apikey=*** HTTP/1.1" 404
+"G?T /method?apikey=***
+"GET /long?apikey=***&aaa
+--- error_log
+request: "GET /twice?apikey=*** HTTP/1.1"
+request: "GET /host?apikey=***&other=*** HTTP/1.1"
+qr/key_auth: would refuse.*request: "GET \/length\?apikey=\*\*\* HTTP/
 --- no_access_log: SECRET
 --- no_error_log: SECRET
 
