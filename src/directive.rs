@@ -272,10 +272,11 @@ impl<'a> Parameter<'a> {
         if self.value.is_some() { Err(self.invalid()) } else { Ok(()) }
     }
 
-    /// The comma-separated names of the value, none of them empty.
+    /// The comma-separated names of the value, none of them empty, nor with white space round it.
     pub fn names(&self) -> Result<Vec<String>, DirectiveError> {
         let names: Vec<String> = self.text()?.split(',').map(str::to_owned).collect();
-        if names.iter().any(String::is_empty) { Err(self.invalid()) } else { Ok(names) }
+        let is_name = |name: &String| !name.is_empty() && name.trim() == name;
+        if names.iter().all(is_name) { Ok(names) } else { Err(self.invalid()) }
     }
 
     /// Fills a slot that the directive may have only once.

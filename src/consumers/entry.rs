@@ -54,7 +54,17 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     if name.chars().any(char::is_control) {
         return Err("it contains a control character".to_owned());
     }
+    if name.trim() != name {
+        // "a, b" in a comma list would be the groups "a" and " b"
+        return Err("it begins or ends with white space".to_owned());
+    }
     Ok(())
+}
+
+/// True for a word that can be shown where a key could stand by mistake: it looks like a field's or a directive's name.
+pub(super) fn looks_like_a_name(word: &str) -> bool {
+    const LONGEST: usize = 24;
+    word.len() <= LONGEST && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 /// Nothing when the text can be a group's name; else what is wrong with it.
