@@ -10,7 +10,7 @@ use nginx_sys::{
     NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_ANY, NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1,
     NGX_CONF_TAKE12, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET,
     NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, ngx_command_t,
-    ngx_conf_parse, ngx_conf_t, ngx_str_t, ngx_uint_t,
+    ngx_conf_include, ngx_conf_parse, ngx_conf_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use std::ffi::{OsStr, c_char, c_void};
@@ -178,10 +178,18 @@ unsafe extern "C" fn read_consumers(
 
 unsafe extern "C" fn consumers_line(
     cf: *mut ngx_conf_t,
-    _dummy: *mut ngx_command_t,
+    dummy: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
     guard("configuration", NGX_CONF_ERROR, || {
+        // SAFETY: cf->args holds the line's words; the handler for lines is inherited by the files that are read.
+        unsafe {
+            if let [name, _] = (*(*cf).args).as_slice::<ngx_str_t>()
+                && memory::bytes(*name) == b"include"
+            {
+                return ngx_conf_include(cf, dummy, conf);
+            }
+        }
         // SAFETY: `read_consumers` set the conf; nginx's cf is live for the call.
         let done = unsafe {
             let main = &mut (*conf.cast::<MainConf>()).directives;

@@ -411,6 +411,73 @@ qr/\[emerg\] .*cannot read "[^"]*html": it is not a regular file in .*\/conf\/ng
 --- error_log
 qr/\[emerg\] .*invalid parameter "watch=soon" in .*\/conf\/nginx.conf:20$/
 
+=== lines stand in files of nginx's, too
+--- conf_files
+>>> partners.conf
+consumer bob key=file:key.txt;
+consumer ann key=ANN;
+>>> more/one.conf
+consumer carol key=CAROL;
+>>> key.txt
+BOB
+--- http_config
+    consumers c { include partners.conf; include more/*.conf; }
+--- config
+    location / { key_auth c; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["GET /", "GET /", "GET /"]
+--- more_headers
+["X-Api-Key: BOB", "X-Api-Key: ANN", "X-Api-Key: CAROL"]
+--- response_json
+["/header/x-consumer-username = \"bob\"", "/header/x-consumer-username = \"ann\"", "/header/x-consumer-username = \"carol\""]
+
+=== what is wrong in an included file is told with its place there
+--- conf_files
+>>> partners.conf
+consumer bob key=BOB;
+consumer ann kye=SECRET;
+--- http_config
+    consumers c { include partners.conf; }
+--- must_die
+--- error_log
+qr/\[emerg\] .*invalid parameter "kye=" in .*\/conf\/partners.conf:2$/
+--- no_error_log: SECRET
+
+=== a line that is only a key is not shown
+--- http_config
+    consumers c {
+        SECRETK;
+    }
+--- must_die
+--- error_log
+qr/\[emerg\] .*unknown directive in "consumers" block in .*\/conf\/nginx.conf:20$/
+--- no_error_log: SECRET
+
+=== a set that could never be named
+--- http_config
+    consumers off { }
+--- must_die
+--- error_log
+qr/\[emerg\] .*invalid consumer set name "off" in .*\/conf\/nginx.conf:19$/
+
+=== a comma list with spaces
+--- http_config
+    consumers c {
+        consumer bob "groups=x, y";
+    }
+--- must_die
+--- error_log
+qr/\[emerg\] .*invalid parameter "groups=x, y" in .*\/conf\/nginx.conf:20$/
+
+=== an id that is no UUID
+--- http_config
+    consumers c {
+        consumer bob id=7;
+    }
+--- must_die
+--- error_log
+qr/\[emerg\] .*invalid parameter "id=7", it must be a UUID in .*\/conf\/nginx.conf:20$/
+
 === an unknown line of the block
 --- http_config
     consumers c {
