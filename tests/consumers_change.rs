@@ -28,6 +28,9 @@ harness::scenarios![
     a_file_that_is_still_being_written_is_not_in_force,
     a_bad_file_is_told_once_for_all_workers,
     a_file_that_workers_cannot_read_is_warned_of,
+    a_worker_in_a_dead_ones_place_decides_by_what_was_in_force,
+    a_worker_in_a_dead_ones_place_decides_as_the_others_do_while_the_file_is_bad,
+    a_key_that_is_not_utf_8_is_not_shown,
 ];
 
 const WORKERS: usize = 4;
@@ -413,4 +416,16 @@ fn a_file_that_workers_cannot_read_is_warned_of(flavour: Flavour) -> Outcome {
         return Err(format!("{found:#?}").into());
     }
     Ok(())
+}
+
+fn a_key_that_is_not_utf_8_is_not_shown(flavour: Flavour) -> Outcome {
+    let checked = Nginx::builder(flavour)?
+        .file("conf/lines.conf", b"consumer bob key=SECRET\xff;\n")?
+        .http("consumers c { include lines.conf; }")
+        .check()?;
+    let is_told = checked.text.contains("invalid UTF-8 in word 3 in ");
+    match !checked.accepted && is_told && !checked.text.contains("SECRET") {
+        true => Ok(()),
+        false => Err(checked.text.into()),
+    }
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::builder::SetBuilder;
-use super::entry::{ConsumerEntry, KeyEntry, check_group, check_name};
+use super::entry::{ConsumerEntry, KeyEntry, check_group, check_name, looks_like_a_name};
+use super::ids::parse_uuid;
 use super::keyspec::KeySpec;
 use super::source::{FileSource, LoadError, Loaded, Stamp};
 use crate::directive::{DirectiveError, Parameter, Place, Words, parse_time};
@@ -72,7 +73,10 @@ impl ConsumersBlock {
             "consumer" => self.consumers.push(consumer(words)?),
             "file" => self.files.push(file(words)?),
             other => {
-                let message = format!("unknown directive \"{other}\" in \"consumers\" block");
+                // not repeated when it may be a key
+                let name = Some(other).filter(|name| looks_like_a_name(name));
+                let name = name.map(|name| format!(" \"{name}\"")).unwrap_or_default();
+                let message = format!("unknown directive{name} in \"consumers\" block");
                 return Err(DirectiveError::new(message));
             }
         }

@@ -242,13 +242,14 @@ pub(super) unsafe fn with_words<T>(
         (texts, file, line, memory::bytes((*cf.cycle).conf_prefix))
     };
     let mut words = Vec::with_capacity(texts.len());
-    for text in texts {
+    for (number, text) in (1..).zip(texts) {
         // SAFETY: as above.
         let bytes = unsafe { memory::bytes(*text) };
-        words.push(std::str::from_utf8(bytes).map_err(|_| {
-            let shown = String::from_utf8_lossy(bytes);
-            DirectiveError::new(format!("invalid UTF-8 in \"{shown}\""))
-        })?);
+        // not repeated: it may be a key or a password
+        words.push(
+            std::str::from_utf8(bytes)
+                .map_err(|_| DirectiveError::new(format!("invalid UTF-8 in word {number}")))?,
+        );
     }
     let (name, arguments) =
         words.split_first().ok_or_else(|| DirectiveError::new("no directive"))?;

@@ -171,9 +171,7 @@ pub(super) trait Shape<'de>: Default {
 
 /// `unknown field "x"`; a name that could as well be a misplaced key is not repeated.
 pub(super) fn unknown_field(name: &str) -> String {
-    const LONGEST_SHOWN: usize = 24;
-    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    match plain && name.len() <= LONGEST_SHOWN {
+    match looks_like_a_name(name) {
         true => format!("unknown field \"{name}\""),
         false => "unknown field".to_owned(),
     }
