@@ -4,37 +4,54 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::ids::{Id, NameKind, derive_consumer, derive_credential};
 use super::registry::{Consumer, ConsumerSet, Credential};
 
-/// The set's consumers as JSON, keys as SHA-256. Reading it again makes the same set.
+/// The set's consumers as JSON, keys as SHA-256. Reading it again makes the same set: ids that were derived are derived again,
+/// by the name of whatever set that is in.
 pub fn to_json(set: &ConsumerSet) -> String {
-    let consumers: Vec<Value> = set.consumers().map(|who| consumer(&who)).collect();
+    let consumers: Vec<Value> = set.consumers().map(|who| consumer(set.name(), &who)).collect();
     let mut text = format!("{:#}", json!({ "consumers": consumers }));
     text.push('\n');
     text
 }
 
-fn consumer(consumer: &Consumer<'_>) -> Value {
+fn consumer(set: &str, consumer: &Consumer<'_>) -> Value {
     let mut object = Map::new();
     for (name, value) in [("username", consumer.username()), ("custom_id", consumer.custom_id())] {
         if let Some(value) = value {
             object.insert(name.to_owned(), value.into());
         }
     }
-    object.insert("id".to_owned(), (&*consumer.id()).into());
+    let kind = match consumer.username() {
+        Some(_) => NameKind::Username,
+        None => NameKind::CustomId,
+    };
+    let derived = Id::spell(&derive_consumer(set, kind, consumer.name()));
+    insert_id(&mut object, &consumer.id(), &derived);
     if consumer.tags().len() > 0 {
         object.insert("tags".to_owned(), consumer.tags().collect());
     }
     if consumer.groups().len() > 0 {
         object.insert("groups".to_owned(), consumer.groups().collect());
     }
-    object.insert("keys".to_owned(), consumer.credentials().map(|key| credential(&key)).collect());
+    let keys = consumer.credentials().map(|key| {
+        let derived = Id::spell(&derive_credential(set, consumer.name(), key.digest()));
+        credential(&key, &derived)
+    });
+    object.insert("keys".to_owned(), keys.collect());
     Value::Object(object)
 }
 
-fn credential(key: &Credential<'_>) -> Value {
+fn insert_id(object: &mut Map<String, Value>, id: &str, derived: &str) {
+    if id != derived {
+        object.insert("id".to_owned(), id.into());
+    }
+}
+
+fn credential(key: &Credential<'_>, derived_id: &str) -> Value {
     let mut object = Map::new();
-    object.insert("id".to_owned(), (&*key.id()).into());
+    insert_id(&mut object, &key.id(), derived_id);
     object.insert("sha256".to_owned(), key.digest().to_hex().into());
     for (name, time) in [
         ("created_at", key.created_at()),
