@@ -12,11 +12,11 @@ use super::values::{ConsumerReference, Moment, Plain};
 use crate::consumers::digest::KeyDigest;
 use crate::consumers::entry::{ConsumerEntry, KeyEntry, check_group, check_name};
 
-/// The top level. With `_format_version` it is Kong's, whose other lists mean nothing here.
+/// The top level. With `_format_version` it is Kong's, whose other lists mean nothing here, nor what stands behind it of a
+/// consumer that is known to Kong alone.
 #[derive(Default)]
 pub(super) struct Document {
     has_consumers: bool,
-    is_kong: bool,
     unknown: Option<String>,
 }
 
@@ -40,20 +40,20 @@ impl<'de> Shape<'de> for Document {
             "keyauth_credentials" => reader.objects::<Key<'de, KongElsewhere>, A>(map),
             "acls" => reader.objects::<GroupElsewhere, A>(map),
             _ => {
-                self.is_kong = true;
+                reader.is_kong = true;
                 map.next_value::<IgnoredAny>().map(|_| ())
             }
         }
     }
 
-    fn unknown(&mut self, name: &str) -> Result<(), String> {
+    fn unknown(&mut self, name: &str, _: &Reader<'_>) -> Result<(), String> {
         self.unknown.get_or_insert_with(|| unknown_field(name));
         Ok(())
     }
 
-    fn done(self, _: &mut Reader<'_>, (): &mut ()) -> Result<(), String> {
+    fn done(self, reader: &mut Reader<'_>, (): &mut ()) -> Result<(), String> {
         match self.unknown {
-            Some(unknown) if !self.is_kong => Err(unknown),
+            Some(unknown) if !reader.is_kong => Err(unknown),
             _ if !self.has_consumers => Err("it has no \"consumers\"".to_owned()),
             _ => Ok(()),
         }
@@ -93,7 +93,7 @@ impl<'de> Shape<'de> for Consumer<'de> {
             "username" => entry.username = reader.name(check_name, map)?,
             "id" => entry.id = reader.name(check_name, map)?,
             "custom_id" => entry.custom_id = reader.name(check_name, map)?,
-            "groups" => entry.groups.extend(reader.names(check_group, map)?),
+            "groups" => entry.groups.extend(reader.groups(map)?),
             "tags" => entry.tags = reader.names(check_name, map)?,
             "keys" => entry.keys.extend(reader.objects::<Key<'de, Own>, A>(map)?.0),
             "keyauth_credentials" => {
@@ -102,6 +102,10 @@ impl<'de> Shape<'de> for Consumer<'de> {
             _ => entry.groups.extend(reader.objects::<Group<'de>, A>(map)?),
         }
         Ok(())
+    }
+
+    fn unknown(&mut self, name: &str, reader: &Reader<'_>) -> Result<(), String> {
+        if reader.is_kong { Ok(()) } else { Err(unknown_field(name)) }
     }
 
     fn done(self, reader: &mut Reader<'_>, (): &mut ()) -> Result<(), String> {

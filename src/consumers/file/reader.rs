@@ -13,15 +13,17 @@ use serde::de::{
 
 use super::FileError;
 use super::draft::Document;
-use super::values::Plain;
+use super::values::{Plain, TextOrObject};
 use crate::consumers::builder::SetBuilder;
-use crate::consumers::entry::KeyEntry;
+use crate::consumers::entry::{KeyEntry, check_group, looks_like_a_name};
 
 /// What is read so far, and where the reading is.
 pub(super) struct Reader<'b> {
     pub(super) builder: &'b mut SetBuilder,
     /// Top-level `keyauth_credentials` and `acls` of Kong's, which may stand before their consumers.
     pub(super) later: Vec<Later>,
+    /// True behind `_format_version`.
+    pub(super) is_kong: bool,
     path: Vec<Step>,
     expected: &'static str,
     failure: Option<String>,
@@ -48,7 +50,8 @@ enum Step {
 
 impl<'b> Reader<'b> {
     pub(super) fn new(builder: &'b mut SetBuilder) -> Self {
-        Self { builder, later: Vec::new(), path: Vec::new(), expected: "", failure: None }
+        let (later, path) = (Vec::new(), Vec::new());
+        Self { builder, later, is_kong: false, path, expected: "", failure: None }
     }
 
     /// The seed that reads the whole document.
@@ -129,7 +132,17 @@ impl<'b> Reader<'b> {
         map: &mut A,
     ) -> Result<Vec<Cow<'de, str>>, A::Error> {
         self.expected = "a list of strings";
-        map.next_value_seed(Names { reader: self, check })
+        map.next_value_seed(Names { reader: self, check, skips_objects: false })
+    }
+
+    /// Reads a list of groups' names; null is an empty one. Kong's consumer groups, which are objects, mean nothing here.
+    pub(super) fn groups<'de, A: MapAccess<'de>>(
+        &mut self,
+        map: &mut A,
+    ) -> Result<Vec<Cow<'de, str>>, A::Error> {
+        self.expected = "a list of strings";
+        let skips_objects = self.is_kong;
+        map.next_value_seed(Names { reader: self, check: check_group, skips_objects })
     }
 
     /// Reads a list of objects; null is an empty one.
@@ -161,7 +174,7 @@ pub(super) trait Shape<'de>: Default {
     ) -> Result<(), A::Error>;
 
     /// A field of another name: nothing when it may be skipped, else what to say about it.
-    fn unknown(&mut self, name: &str) -> Result<(), String> {
+    fn unknown(&mut self, name: &str, _: &Reader<'_>) -> Result<(), String> {
         Err(unknown_field(name))
     }
 
@@ -213,7 +226,7 @@ impl<'de, S: Shape<'de>> Visitor<'de> for Object<'_, '_, S> {
         while let Some(Plain(name)) = map.next_key()? {
             let Some(position) = S::FIELDS.iter().position(|field| *field == name) else {
                 if !S::IGNORED.contains(&&*name) {
-                    shape.unknown(&name).map_err(|reason| reader.fail(reason))?;
+                    shape.unknown(&name, reader).map_err(|reason| reader.fail(reason))?;
                 }
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -280,6 +293,7 @@ impl<'de, S: Shape<'de>> Visitor<'de> for Objects<'_, '_, S> {
 struct Names<'r, 'b> {
     reader: &'r mut Reader<'b>,
     check: fn(&str) -> Result<(), String>,
+    skips_objects: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Names<'_, '_> {
@@ -310,14 +324,22 @@ impl<'de> Visitor<'de> for Names<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let Self { reader, check } = self;
+        let Self { reader, check, skips_objects } = self;
         let mut names = Vec::new();
         for index in 0.. {
             reader.path.push(Step::Index(index));
             reader.expected = "a string";
-            let Some(Plain(name)) = list.next_element()? else { break };
-            check(&name).map_err(|reason| reader.fail(reason))?;
-            names.push(name);
+            let name = if skips_objects {
+                let Some(TextOrObject(name)) = list.next_element()? else { break };
+                name
+            } else {
+                let Some(Plain(name)) = list.next_element()? else { break };
+                Some(name)
+            };
+            if let Some(name) = name {
+                check(&name).map_err(|reason| reader.fail(reason))?;
+                names.push(name);
+            }
             reader.path.pop();
         }
         reader.path.pop();

@@ -242,6 +242,34 @@ fn what_is_not_utf_8_is_named_by_line() {
 }
 
 #[test]
+fn kong_has_more_to_tell_of_a_consumer_than_is_read() {
+    let consumer = r#"{"username":"bob","groups":[{"name":"gold"},"a"],"new_in_kong":[{"x":1}],
+        "keyauth_credentials":[{"key":"abc"}]}"#;
+    let yaml = "_format_version: '3.0'\nconsumers:\n- username: bob\n  groups:\n  - name: gold\n  - a\n  new_in_kong: {x: [1]}\n";
+    let json = format!(r#"{{"_format_version":"3.0","consumers":[{consumer}]}}"#);
+    for (name, text) in [("a.json", &*json), ("a.yaml", yaml)] {
+        let set = load(name, text).unwrap();
+        assert_eq!(set.by_username("bob").unwrap().groups_text(), "a", "{name}");
+    }
+    let error = load("a.json", &format!(r#"{{"consumers":[{consumer}]}}"#)).unwrap_err();
+    assert!(error.contains("at \"/consumers/0/groups/0\": it must be a string"), "{error}");
+}
+
+#[test]
+fn an_exported_set_has_the_ids_of_the_set_that_reads_it() {
+    let text = r#"{"consumers":[{"username":"bob","keys":[{"key":"abc"},{"key":"d","id":"k"}]},
+        {"custom_id":"c","id":"x"}]}"#;
+    let named = |name: &str, text: &str| {
+        let mut builder = SetBuilder::new(name);
+        read(Path::new("a.json"), text.as_bytes(), &mut builder).unwrap();
+        builder.finish().unwrap()
+    };
+    let exported = crate::consumers::export::to_json(&named("", text));
+    assert_eq!(describe(&named("partners", &exported)), describe(&named("partners", text)));
+    assert!(exported.contains(r#""id": "k""#) && exported.contains(r#""id": "x""#), "{exported}");
+}
+
+#[test]
 fn an_exported_set_reads_as_the_same_set() {
     let text = r#"{"consumers":[{"username":"bob","groups":["a"],"tags":["t"],"keys":[
         {"key":"abc","id":"k","created_at":"2026-01-01T00:00:00Z","disabled":true,
@@ -275,6 +303,18 @@ fn the_published_schema_says_what_the_reader_says() {
         (r#"{"consumers":[{"username":7}]}"#.to_owned(), false),
         (r#"{"consumers":[{"custom_id":"7","username":null}]}"#.to_owned(), true),
         (r#"{"consumers":[{"username":"a\n"}]}"#.to_owned(), false),
+        (r#"{"consumers":[{"username":" a"}]}"#.to_owned(), false),
+        (r#"{"consumers":[{"username":"a b"}]}"#.to_owned(), true),
+        (consumer(r#""groups":["a "]"#), false),
+        (consumer(r#""groups":[{"name":"a"}]"#), false),
+        (
+            format!(
+                r#"{{"_format_version":"3.0",{}"#,
+                &consumer(r#""groups":[{"name":"a"},"b"],"x":1"#)[1..]
+            ),
+            true,
+        ),
+        (format!(r#"{{"_format_version":"3.0",{}"#, &consumer(r#""groups":["a,b"]"#)[1..]), false),
         (consumer(r#""id":"i","custom_id":"c","groups":["g"],"tags":["t"],"keys":[]"#), true),
         (consumer(r#""groups":["a,b"]"#), false),
         (consumer(r#""groups":"a""#), false),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 /// A text, borrowed from the document where it has no escapes.
 pub(super) struct Plain<'de>(pub(super) Cow<'de, str>);
@@ -33,6 +33,37 @@ impl<'de> Deserialize<'de> for Plain<'de> {
         }
 
         from.deserialize_str(Text)
+    }
+}
+
+/// A text, or `None` for an object, whatever is in it.
+pub(super) struct TextOrObject<'de>(pub(super) Option<Cow<'de, str>>);
+
+impl<'de> Deserialize<'de> for TextOrObject<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = TextOrObject<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<TextOrObject<'de>, E> {
+                Ok(TextOrObject(Some(Cow::Owned(text.to_owned()))))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<TextOrObject<'de>, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(TextOrObject(None))
+            }
+        }
+
+        from.deserialize_any(Either)
     }
 }
 
