@@ -162,9 +162,13 @@ impl<'a> Words<'a> {
         self.arguments.get(1).copied().ok_or_else(|| self.wrong_count())
     }
 
-    /// True for `NAME off;`.
-    pub fn is_off(&self) -> bool {
-        matches!(self.arguments, ["off"])
+    /// True for `NAME off;`, whose only word that is.
+    pub fn is_off(&self) -> Result<bool, DirectiveError> {
+        match self.arguments {
+            ["off"] => Ok(true),
+            ["off", more, ..] => Err(Parameter::new(more).invalid()),
+            _ => Ok(false),
+        }
     }
 
     /// The words from number `from` on (0 is the first behind the name) as `name`, `name=value`.
@@ -414,6 +418,33 @@ mod tests {
         assert_eq!(read, [("schema", Some("{\"a\"=1}")), ("required", None), ("x", Some(""))]);
         assert_eq!(words.path("a.json"), Path::new("/etc/nginx/a.json"));
         assert_eq!(words.path("/b.json"), Path::new("/b.json"));
+    }
+
+    #[test]
+    fn nothing_stands_behind_off() {
+        for (words, expected) in [
+            (&["off"][..], Ok(true)),
+            (&["off", "draft=4"], Err("invalid parameter \"draft=4\"")),
+            (&["on", "off"], Ok(false)),
+            (&[], Ok(false)),
+        ] {
+            let read = Words::new("d", words, Place::default(), Path::new("/")).is_off();
+            assert_eq!(read.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
+        }
+    }
+
+    #[test]
+    fn a_comma_list_with_spaces_is_no_list_of_names() {
+        for (word, expected) in [
+            ("deny=z,y", Ok(2)),
+            ("deny=z y,x", Ok(2)),
+            ("deny=z, y", Err("invalid parameter \"deny=z, y\"")),
+            ("deny=z\t", Err("invalid parameter \"deny=z\t\"")),
+            ("deny=z,,y", Err("invalid parameter \"deny=z,,y\"")),
+        ] {
+            let read = Parameter::new(word).names().map(|names| names.len());
+            assert_eq!(read.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
+        }
     }
 
     #[test]

@@ -59,7 +59,8 @@ impl AclDirectives {
     pub fn compile(&self, key_auth_in_force: bool) -> Result<Option<AclPlan>, DirectiveError> {
         match &self.acl {
             Some(Some(plan)) if !key_auth_in_force => {
-                Err(DirectiveError::new("\"acl\" requires \"key_auth\"").at(&plan.place))
+                let message = "\"acl\" requires \"key_auth\" wherever it is in force";
+                Err(DirectiveError::new(message).at(&plan.place))
             }
             Some(Some(plan)) => Ok(Some(plan.clone())),
             _ => Ok(None),
@@ -80,7 +81,7 @@ impl Directive for Acl {
     const TAKES: Takes = Takes::OneOrMore;
 
     fn parse(words: &Words<'_>, level: &mut AclDirectives) -> Result<(), DirectiveError> {
-        if words.is_off() {
+        if words.is_off()? {
             return words.set_once(&mut level.acl, None);
         }
         let (mut allow, mut deny, mut hide_groups) = (None, None, None);
@@ -125,6 +126,8 @@ mod tests {
             (&["allow="], Err("invalid parameter \"allow=\"")),
             (&["allow=a,,b"], Err("invalid parameter \"allow=a,,b\"")),
             (&["allow=a", "hide_groups=on"], Err("invalid parameter \"hide_groups=on\"")),
+            (&["deny=z, y"], Err("invalid parameter \"deny=z, y\"")),
+            (&["off", "x"], Err("invalid parameter \"x\"")),
             (&["allow=a", "off"], Err("invalid parameter \"off\"")),
         ] {
             let read = parse(&mut AclDirectives::default(), words);
@@ -160,7 +163,8 @@ mod tests {
         let mut level = AclDirectives::default();
         parse(&mut level, &["allow=a"]).unwrap();
         let error = level.compile(false).unwrap_err();
-        assert_eq!(error.to_string(), "\"acl\" requires \"key_auth\"");
+        let expected = "\"acl\" requires \"key_auth\" wherever it is in force";
+        assert_eq!(error.to_string(), expected);
         assert_eq!(error.place().unwrap().line, 7);
     }
 }

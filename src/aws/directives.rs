@@ -158,7 +158,7 @@ impl Directive for AwsAssumeRole {
     const TAKES: Takes = Takes::OneOrMore;
 
     fn parse(words: &Words<'_>, level: &mut AwsDirectives) -> Result<(), DirectiveError> {
-        if words.is_off() {
+        if words.is_off()? {
             return words.set_once(&mut level.assume_role, None);
         }
         let arn = words.first()?;

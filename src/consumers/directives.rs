@@ -51,7 +51,8 @@ impl ConsumersBlock {
     ///
     /// Errors: a name that is empty or no name at all.
     pub fn new(name: &str, place: Place) -> Result<Self, DirectiveError> {
-        if check_name(name).is_err() {
+        // "off" could never be named: key_auth takes it for its own word
+        if check_name(name).is_err() || name == "off" {
             return Err(DirectiveError::new(format!("invalid consumer set name \"{name}\"")));
         }
         Ok(Self { name: name.into(), place, consumers: Vec::new(), files: Vec::new() })
@@ -183,7 +184,7 @@ fn consumer(words: &Words<'_>) -> Result<ConsumerLine, DirectiveError> {
     let (mut groups, mut tags, mut keys) = (None, None, Vec::new());
     for (position, parameter) in (1..).zip(words.parameters(1)) {
         match parameter.name {
-            "id" => once(&parameter, &mut entry.id)?,
+            "id" => parameter.set_once(&mut entry.id, id(&parameter)?)?,
             "custom_id" => once(&parameter, &mut entry.custom_id)?,
             "groups" => parameter.set_once(&mut groups, names(&parameter, check_group)?)?,
             "tags" => parameter.set_once(&mut tags, names(&parameter, check_name)?)?,
@@ -232,6 +233,15 @@ type Name = Cow<'static, str>;
 fn name(text: &str) -> Result<Name, DirectiveError> {
     check_name(text).map_err(|why| DirectiveError::new(format!("invalid name: {why}")))?;
     Ok(Cow::Owned(text.to_owned()))
+}
+
+/// A UUID in its canonical spelling.
+fn id(parameter: &Parameter<'_>) -> Result<Name, DirectiveError> {
+    let id = parameter.text()?.to_ascii_lowercase();
+    if parse_uuid(&id).is_none() {
+        return Err(DirectiveError::new(format!("{}, it must be a UUID", parameter.invalid())));
+    }
+    Ok(Cow::Owned(id))
 }
 
 fn once(parameter: &Parameter<'_>, slot: &mut Option<Name>) -> Result<(), DirectiveError> {

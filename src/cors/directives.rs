@@ -63,7 +63,7 @@ impl Directive for Cors {
     const TAKES: Takes = Takes::Any;
 
     fn parse(words: &Words<'_>, level: &mut CorsDirectives) -> Result<(), DirectiveError> {
-        if words.is_off() {
+        if words.is_off()? {
             return words.set_once(&mut level.cors, None);
         }
         let mut written = Written::default();
@@ -221,7 +221,7 @@ pub(super) mod tests {
             (&["continue=on"], "invalid parameter \"continue=on\""),
             (&["private_network", "private_network"], "duplicate parameter \"private_network\""),
             (&["origin=*"], "invalid parameter \"origin=*\""),
-            (&["off", "credentials"], "invalid parameter \"off\""),
+            (&["off", "credentials"], "invalid parameter \"credentials\""),
         ] {
             assert_eq!(plan(words).unwrap_err(), expected, "{words:?}");
         }

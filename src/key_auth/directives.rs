@@ -16,6 +16,8 @@ pub struct KeyAuthDirectives {
     key_auth: Option<Option<Settings>>,
     /// `None` when the level has no `key_auth_failures`, empty for `off`
     failures: Option<Vec<FailureSettings>>,
+    /// True when `failures` are another level's
+    failures_are_inherited: bool,
 }
 
 /// A `key_auth` as written.
@@ -140,6 +142,7 @@ impl KeyAuthDirectives {
         }
         if self.failures.is_none() {
             self.failures.clone_from(&outer.failures);
+            self.failures_are_inherited = true;
         }
     }
 
@@ -161,6 +164,19 @@ impl KeyAuthDirectives {
             return Err(DirectiveError::new(message).at(&settings.place));
         }
         Ok(Some(settings.plan(number)))
+    }
+
+    /// An error when a location has limits of failures of its own and nothing that could fail. On other levels they may stand
+    /// for the locations that have.
+    pub fn check_failures(&self) -> Result<(), DirectiveError> {
+        let own = self.failures.as_ref().filter(|_| !self.failures_are_inherited);
+        match (own.and_then(|own| own.first()), &self.key_auth) {
+            (Some(_), Some(Some(_))) | (None, _) => Ok(()),
+            (Some(written), _) => {
+                let message = "\"key_auth_failures\" requires \"key_auth\"";
+                Err(DirectiveError::new(message).at(&written.place))
+            }
+        }
     }
 
     /// The limits of failures in force. `parse` reads a rate; a zone's name is for the caller to look up.
@@ -244,7 +260,7 @@ impl Directive for KeyAuth {
     const TAKES: Takes = Takes::OneOrMore;
 
     fn parse(words: &Words<'_>, level: &mut KeyAuthDirectives) -> Result<(), DirectiveError> {
-        if words.is_off() {
+        if words.is_off()? {
             return words.set_once(&mut level.key_auth, None);
         }
         let mut settings = Settings {
@@ -324,7 +340,7 @@ impl Directive for KeyAuthFailures {
 
     fn parse(words: &Words<'_>, level: &mut KeyAuthDirectives) -> Result<(), DirectiveError> {
         const TOO_MANY_REQUESTS: u16 = 429;
-        if words.is_off() {
+        if words.is_off()? {
             return words.set_once(&mut level.failures, Vec::new());
         }
         if level.failures.as_ref().is_some_and(Vec::is_empty) {

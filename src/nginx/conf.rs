@@ -136,6 +136,11 @@ impl LocationConf {
         // SAFETY: the caller's.
         let main = unsafe { MainConf::of(cf) };
         self.plan = self.directives.compile(&mut main.plan)?;
+        // Locations and blocks inside may have what this level lacks.
+        let is_innermost = core.locations.is_null() && !self.directives.method.has_blocks();
+        if core.name.len > 0 && is_innermost {
+            self.directives.key_auth.check_failures()?;
+        }
         if core.noname() != 0 {
             // It is the same location still.
             self.plan.owns_errors |= outer.plan.owns_errors;

@@ -122,7 +122,7 @@ impl Directive for RateLimit {
     const TAKES: Takes = Takes::OneOrMore;
 
     fn parse(words: &Words<'_>, level: &mut Self::Settings) -> Result<(), DirectiveError> {
-        if words.is_off() {
+        if words.is_off()? {
             return words.set_once(&mut level.limits, Limits::Off);
         }
         let limit = parse_limit(words)?;

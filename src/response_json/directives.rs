@@ -94,7 +94,7 @@ impl Directive for ResponseJson {
     const TAKES: Takes = Takes::OneOrMore;
 
     fn parse(words: &Words<'_>, level: &mut ResponseJsonDirectives) -> Result<(), DirectiveError> {
-        if words.is_off() {
+        if words.is_off()? {
             return words.set_once(&mut level.edits, None);
         }
         let (mut edits, mut max_bytes, mut unreadable) = (Vec::new(), None, None);

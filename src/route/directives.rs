@@ -73,7 +73,7 @@ impl Directive for Route {
     const TAKES: Takes = Takes::OneOrTwo;
 
     fn parse(words: &Words<'_>, level: &mut RouteDirectives) -> Result<(), DirectiveError> {
-        if words.is_off() {
+        if words.is_off()? {
             return words.set_once(&mut level.route, None);
         }
         let text = words.first()?;

@@ -72,7 +72,7 @@ impl Directive for ValidateBody {
         if level.body.is_some() {
             return Err(words.duplicate());
         }
-        if words.is_off() {
+        if words.is_off()? {
             level.body = Some(None);
             return Ok(());
         }
@@ -133,11 +133,11 @@ impl Directive for ValidateParam {
     const TAKES: Takes = Takes::OneOrMore;
 
     fn parse(words: &Words<'_>, level: &mut ValidateDirectives) -> Result<(), DirectiveError> {
-        if level.parameters_off || words.is_off() && level.parameters.is_some() {
+        if level.parameters_off || words.is_off()? && level.parameters.is_some() {
             return Err(words.duplicate());
         }
         let list = level.parameters.get_or_insert_default();
-        if words.is_off() {
+        if words.is_off()? {
             level.parameters_off = true;
             return Ok(());
         }
@@ -212,7 +212,7 @@ impl Directive for ValidateOpenapi {
         if level.openapi.is_some() {
             return Err(words.duplicate());
         }
-        if words.is_off() {
+        if words.is_off()? {
             level.openapi = Some(None);
             return Ok(());
         }

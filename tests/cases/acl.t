@@ -162,7 +162,7 @@ X-Api-Key: SECRET
     }
 --- must_die
 --- error_log
-qr/\[emerg\] .*"acl" requires "key_auth" in .*\/conf\/nginx.conf:26$/
+qr/\[emerg\] .*"acl" requires "key_auth" wherever it is in force in .*\/conf\/nginx.conf:26$/
 
 === acl where key_auth is off
 --- http_config
@@ -173,7 +173,7 @@ qr/\[emerg\] .*"acl" requires "key_auth" in .*\/conf\/nginx.conf:26$/
     location /a { key_auth off; return 200; }
 --- must_die
 --- error_log
-qr/\[emerg\] .*"acl" requires "key_auth" in .*\/conf\/nginx.conf:21$/
+qr/\[emerg\] .*"acl" requires "key_auth" wherever it is in force in .*\/conf\/nginx.conf:21$/
 
 === acl with nothing to go by
 --- http_config

@@ -23,7 +23,7 @@ second line
 THE_KEY=FROM-ENV
 --- http_config
     consumers c {
-        consumer line id=l-1 custom_id=cl groups=g,h tags=t,u key=LINE key=sha256:BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AE;
+        consumer line id=00000000-0000-4000-8000-0000000000c1 custom_id=cl groups=g,h tags=t,u key=LINE key=sha256:BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AE;
         consumer env key=env:THE_KEY;
         consumer filed key=file:key.txt;
         consumer keyless;
@@ -38,7 +38,7 @@ THE_KEY=FROM-ENV
 ["X-Api-Key: LINE", "X-Api-Key: FROM-ENV", "X-Api-Key: FILED", "X-Api-Key: JSON", "X-Api-Key: abc", "X-Api-Key: sha256:literal", "X-Api-Key: 123", "X-Api-Key: second line", "X-Api-Key: ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
 --- error_code: [200, 200, 200, 200, 200, 200, 200, 401, 401]
 --- response_json
-["/header/x-consumer-id = \"l-1\"\n/header/x-consumer-custom-id = \"cl\"", "/header/x-consumer-username = \"env\"", "/header/x-consumer-username = \"filed\"", "/header/x-consumer-username = \"json\"\n/header/x-credential-identifier = \"k-1\"", "/header/x-consumer-id = \"j-1\"\n/header/x-credential-identifier = \"k-2\"", "/header/x-consumer-custom-id = \"nameless\"\n/header/x-consumer-username absent", "/header/x-consumer-username = \"yaml\"", "/message = \"Unauthorized\"", "/message = \"Unauthorized\""]
+["/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000c1\"\n/header/x-consumer-custom-id = \"cl\"", "/header/x-consumer-username = \"env\"", "/header/x-consumer-username = \"filed\"", "/header/x-consumer-username = \"json\"\n/header/x-credential-identifier = \"k-1\"", "/header/x-consumer-id = \"j-1\"\n/header/x-credential-identifier = \"k-2\"", "/header/x-consumer-custom-id = \"nameless\"\n/header/x-consumer-username absent", "/header/x-consumer-username = \"yaml\"", "/message = \"Unauthorized\"", "/message = \"Unauthorized\""]
 
 === a Kong declarative file serves as it is
 --- conf_files

@@ -20,7 +20,7 @@ WRONG
 
 === the identity goes upstream and is in variables
 --- http_config
-    consumers c { consumer bob id=b-1 custom_id=crm-7 groups=g,a key=SECRET; }
+    consumers c { consumer bob id=00000000-0000-4000-8000-0000000000b1 custom_id=crm-7 groups=g,a key=SECRET; }
     log_format identity "[$consumer|$consumer_id|$consumer_custom_id|$consumer_groups|$credential_id]";
 --- config
     access_log logs/access.log identity;
@@ -32,9 +32,9 @@ WRONG
 ["X-Api-Key: SECRET", "X-Api-Key: WRONG", null]
 --- error_code: [200, 401, 200]
 --- response_json
-["/header/x-consumer-id = \"b-1\"\n/header/x-consumer-username = \"bob\"\n/header/x-consumer-custom-id = \"crm-7\"\n/header/x-credential-identifier ~ ^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$\n/header/x-anonymous-consumer absent\n/header/x-consumer-groups absent", "/header absent", "/header/x-consumer-id absent"]
+["/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000b1\"\n/header/x-consumer-username = \"bob\"\n/header/x-consumer-custom-id = \"crm-7\"\n/header/x-credential-identifier ~ ^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$\n/header/x-anonymous-consumer absent\n/header/x-consumer-groups absent", "/header absent", "/header/x-consumer-id absent"]
 --- access_log
-qr/^\[bob\|b-1\|crm-7\|g, a\|[0-9a-f-]{36}\]$/
+qr/^\[bob\|00000000-0000-4000-8000-0000000000b1\|crm-7\|g, a\|[0-9a-f-]{36}\]$/
 [-|-|-|-|-]
 
 === identity reaches a function
@@ -44,7 +44,7 @@ qr/^\[bob\|b-1\|crm-7\|g, a\|[0-9a-f-]{36}\]$/
 aws_access_key_id = $ACCESS_KEY_ID
 aws_secret_access_key = $SECRET_ACCESS_KEY
 --- http_config
-    consumers c { consumer bob id=b-1 groups=g key=SECRET; }
+    consumers c { consumer bob id=00000000-0000-4000-8000-0000000000b1 groups=g key=SECRET; }
 --- config
     aws_region eu-central-1;
     aws_credentials static aws.ini;
@@ -55,7 +55,7 @@ aws_secret_access_key = $SECRET_ACCESS_KEY
 --- more_headers
 ["X_Consumer_ID: spoof\nX-Consumer-ID: spoof"]
 --- response_json
-["/headers/x-consumer-id = \"b-1\"\n/headers/x-consumer-username = \"bob\"\n/headers/x-consumer-groups = \"g\"\n/queryStringParameters/x = \"1\"\n/queryStringParameters/y = \" \"\n/queryStringParameters/k absent"]
+["/headers/x-consumer-id = \"00000000-0000-4000-8000-0000000000b1\"\n/headers/x-consumer-username = \"bob\"\n/headers/x-consumer-groups = \"g\"\n/queryStringParameters/x = \"1\"\n/queryStringParameters/y = \" \"\n/queryStringParameters/k absent"]
 --- response_body_unlike: SECRET|spoof
 
 === names of headers: - and _ are two
@@ -237,7 +237,7 @@ Empty ones count as absent, beside a second one as well.
 
 === a wrong key is hidden too
 --- http_config
-    consumers c { consumer bob key=SECRET; consumer guest id=g-1; }
+    consumers c { consumer bob key=SECRET; consumer guest id=00000000-0000-4000-8000-0000000000a1; }
 --- config
     location / { key_auth c header=x-a query=q cookie=ck body=f anonymous=guest; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
 --- request
@@ -245,12 +245,12 @@ Empty ones count as absent, beside a second one as well.
 --- more_headers
 ["X-A: WRONG\nCookie: ck=WRONG; z=1\nContent-Type: application/x-www-form-urlencoded", "Content-Type: application/x-www-form-urlencoded", null]
 --- response_json
-["/uri = \"/?a\"\n/body = \"b\"\n/header/x-a absent\n/header/cookie = \"z=1\"\n/header/x-consumer-id = \"g-1\"\n/header/x-anonymous-consumer = \"true\"", "/uri = \"/\"\n/body = \"\"\n/header/x-anonymous-consumer = \"true\"", "/uri = \"/?b\"\n/header/x-anonymous-consumer = \"true\""]
+["/uri = \"/?a\"\n/body = \"b\"\n/header/x-a absent\n/header/cookie = \"z=1\"\n/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000a1\"\n/header/x-anonymous-consumer = \"true\"", "/uri = \"/\"\n/body = \"\"\n/header/x-anonymous-consumer = \"true\"", "/uri = \"/?b\"\n/header/x-anonymous-consumer = \"true\""]
 --- response_body_unlike: WRONG|ELSE|SECRET
 
 === anonymous: any failure goes on as that consumer, a good key as its own
 --- http_config
-    consumers c { consumer bob key=SECRET; consumer guest id=g-1 custom_id=nobody groups=public key=GUEST; }
+    consumers c { consumer bob key=SECRET; consumer guest id=00000000-0000-4000-8000-0000000000a1 custom_id=nobody groups=public key=GUEST; }
     log_format identity "[$consumer|$credential_id|$policy_decision]";
 --- config
     access_log logs/access.log identity;
@@ -261,7 +261,7 @@ Empty ones count as absent, beside a second one as well.
 [null, "X-Api-Key: WRONG", "X-Api-Key: SECRET\nX-Api-Key: SECRET", "X-Api-Key: SECRET", "X-Api-Key: GUEST", null]
 --- response_headers: !WWW-Authenticate
 --- response_json
-["/header/x-consumer-id = \"g-1\"\n/header/x-consumer-username = \"guest\"\n/header/x-consumer-custom-id = \"nobody\"\n/header/x-anonymous-consumer = \"true\"\n/header/x-credential-identifier absent", "/header/x-anonymous-consumer = \"true\"\n/header/x-credential-identifier absent", "/header/x-anonymous-consumer = \"true\"", "/header/x-anonymous-consumer absent\n/header/x-consumer-username = \"bob\"\n/header/x-credential-identifier ~ .", "/header/x-anonymous-consumer absent\n/header/x-consumer-username = \"guest\"\n/header/x-credential-identifier ~ .", "/header/x-anonymous-consumer = \"true\""]
+["/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000a1\"\n/header/x-consumer-username = \"guest\"\n/header/x-consumer-custom-id = \"nobody\"\n/header/x-anonymous-consumer = \"true\"\n/header/x-credential-identifier absent", "/header/x-anonymous-consumer = \"true\"\n/header/x-credential-identifier absent", "/header/x-anonymous-consumer = \"true\"", "/header/x-anonymous-consumer absent\n/header/x-consumer-username = \"bob\"\n/header/x-credential-identifier ~ .", "/header/x-anonymous-consumer absent\n/header/x-consumer-username = \"guest\"\n/header/x-credential-identifier ~ .", "/header/x-anonymous-consumer = \"true\""]
 --- access_log
 [guest|-|allow]
 
@@ -283,7 +283,7 @@ Empty ones count as absent, beside a second one as well.
 === identity headers of clients are gone in every spelling, key or no key
 --- http_config
     underscores_in_headers on;
-    consumers c { consumer bob key=SECRET id=b-1; }
+    consumers c { consumer bob key=SECRET id=00000000-0000-4000-8000-0000000000b1; }
 --- config
     location / { key_auth c; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
     location /off { key_auth off; policy_mode enforce; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
@@ -311,7 +311,7 @@ X-Consumer-Groups: spoof
 X_Consumer_Groups: spoof
 X-Kept: kept
 --- response_json
-["/header/x-consumer-id = \"b-1\"\n/header/x-consumer-username = \"bob\"\n/header/x-consumer-groups absent\n/header/x-kept = \"kept\"", "/header/x-kept = \"kept\"\n/header/x-consumer-id absent", "/header/x-consumer-id = \"spoof, spoof\"\n/header/x_consumer_id = \"spoof\""]
+["/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000b1\"\n/header/x-consumer-username = \"bob\"\n/header/x-consumer-groups absent\n/header/x-kept = \"kept\"", "/header/x-kept = \"kept\"\n/header/x-consumer-id absent", "/header/x-consumer-id = \"spoof, spoof\"\n/header/x_consumer_id = \"spoof\""]
 --- response_body_unlike
 ["spoof", "spoof", null]
 
@@ -333,7 +333,7 @@ X-Consumer-Groups: spoof
 
 === identity headers of clients are gone on a kept connection
 --- http_config
-    consumers c { consumer bob key=SECRET id=b-1; }
+    consumers c { consumer bob key=SECRET id=00000000-0000-4000-8000-0000000000b1; }
 --- config
     location / { key_auth c; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
 --- pipelined_requests
@@ -347,7 +347,7 @@ X-Consumer-Groups: spoof
 === keys over HTTP/2
 --- http2
 --- http_config
-    consumers c { consumer bob key=SECRET id=b-1; }
+    consumers c { consumer bob key=SECRET id=00000000-0000-4000-8000-0000000000b1; }
 --- config
     location / { key_auth c header=x-api-key query=q cookie=k; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
 --- request
@@ -358,7 +358,7 @@ X-Consumer-Groups: spoof
 --- response_headers
 ["!WWW-Authenticate", "WWW-Authenticate: Key", null, null, "WWW-Authenticate: Key", "WWW-Authenticate: Key", "WWW-Authenticate: Key"]
 --- response_json
-["/header/x-consumer-id = \"b-1\"\n/header/x-api-key absent", "/message = \"Unauthorized\"", "/uri = \"/?a=%20\"", "/header/cookie = \"a=1; b=2\"", "/message = \"Duplicate API key found\"", "/message = \"No API key found in request\"", "/message = \"Duplicate API key found\""]
+["/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000b1\"\n/header/x-api-key absent", "/message = \"Unauthorized\"", "/uri = \"/?a=%20\"", "/header/cookie = \"a=1; b=2\"", "/message = \"Duplicate API key found\"", "/message = \"No API key found in request\"", "/message = \"Duplicate API key found\""]
 
 === levels: what is written replaces, off ends, silence inherits
 --- http_config
@@ -422,18 +422,18 @@ SECRET
 
 === a subrequest to a location with key_auth is authenticated once, with its main request
 --- http_config
-    consumers c { consumer bob key=SECRET id=b-1; }
+    consumers c { consumer bob key=SECRET id=00000000-0000-4000-8000-0000000000b1; }
 --- config
     location / { key_auth c; mirror /mirror; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
     location = /mirror { internal; key_auth c; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
 --- request: GET /
 --- more_headers: X-Api-Key: SECRET
 --- response_json
-/header/x-consumer-id = "b-1"
+/header/x-consumer-id = "00000000-0000-4000-8000-0000000000b1"
 
 === auth_request is asked before, without an identity
 --- http_config
-    consumers c { consumer bob key=SECRET id=b-1; }
+    consumers c { consumer bob key=SECRET id=00000000-0000-4000-8000-0000000000b1; }
     log_format asked "$uri [$http_x_consumer_id|$http_x_kept]";
     server {
         listen 127.0.0.1:$SECOND_PORT;
@@ -459,7 +459,7 @@ SECRET
 
 === a subrequest strips what its main request's location does not
 --- http_config
-    consumers c { consumer bob key=SECRET id=b-1; }
+    consumers c { consumer bob key=SECRET id=00000000-0000-4000-8000-0000000000b1; }
     log_format asked "$uri [$http_x_consumer_id|$http_x_last]";
     server { listen 127.0.0.1:$SECOND_PORT; access_log logs/access.log asked; location / { return 204; } }
 --- config
@@ -496,7 +496,7 @@ X-Last: last
 
 === internal redirects keep the identity and authenticate once
 --- http_config
-    consumers c { consumer bob key=SECRET id=b-1; }
+    consumers c { consumer bob key=SECRET id=00000000-0000-4000-8000-0000000000b1; }
 --- config
     location /try { key_auth c; try_files /none @in; }
     location @in { key_auth c; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
@@ -512,12 +512,12 @@ X-Last: last
 ["X-Api-Key: SECRET", "X-Api-Key: SECRET", "X-Api-Key: SECRET", "X-Api-Key: SECRET", "X-Api-Key: SECRET", null, null]
 --- error_code: [200, 200, 200, 200, 200, 401, 200]
 --- response_json
-["/header/x-consumer-id = \"b-1\"\n/header/x-api-key absent", "/header/x-consumer-id = \"b-1\"\n/header/x-consumer-username = \"bob\"", "/header/x-consumer-id = \"b-1\"\n/header/x-api-key absent", "/header/x-consumer-id = \"b-1\"", "/header/x-consumer-id = \"b-1\"", "/message = \"No API key found in request\"", "/header/x-consumer-id absent"]
+["/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000b1\"\n/header/x-api-key absent", "/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000b1\"\n/header/x-consumer-username = \"bob\"", "/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000b1\"\n/header/x-api-key absent", "/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000b1\"", "/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000b1\"", "/message = \"No API key found in request\"", "/header/x-consumer-id absent"]
 
 === a location with another set asks anew, and its identity replaces the first
 --- http_config
-    consumers c { consumer bob key=SECRET id=b-1; }
-    consumers d { consumer eve key=OTHER id=e-1; consumer guest id=g-1; }
+    consumers c { consumer bob key=SECRET id=00000000-0000-4000-8000-0000000000b1; }
+    consumers d { consumer eve key=OTHER id=00000000-0000-4000-8000-0000000000e1; consumer guest id=00000000-0000-4000-8000-0000000000a1; }
 --- config
     location /a { key_auth c; try_files /none @d; }
     location /b { key_auth c; try_files /none @guest; }
@@ -532,11 +532,11 @@ X-Api-Key: SECRET
 X-Second: OTHER
 --- error_code: [200, 200, 401]
 --- response_json
-["/header/x-consumer-id = \"e-1\"\n/header/x-consumer-username = \"eve\"", "/header/x-consumer-id = \"g-1\"\n/header/x-anonymous-consumer = \"true\"\n/header/x-credential-identifier absent", "/message = \"No API key found in request\""]
+["/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000e1\"\n/header/x-consumer-username = \"eve\"", "/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000a1\"\n/header/x-anonymous-consumer = \"true\"\n/header/x-credential-identifier absent", "/message = \"No API key found in request\""]
 
 === who came in without a key comes no further by an internal redirect
 --- http_config
-    consumers c { consumer bob key=SECRET id=b-1; consumer guest id=g-1; consumer other; }
+    consumers c { consumer bob key=SECRET id=00000000-0000-4000-8000-0000000000b1; consumer guest id=00000000-0000-4000-8000-0000000000a1; consumer other; }
 --- config
     location /anonymous { key_auth c anonymous=guest; try_files /none @key; }
     location /observed { policy_mode observe; key_auth c; try_files /none @key; }
@@ -551,7 +551,7 @@ X-Second: OTHER
 [null, "X-Api-Key: WRONG", "X-Api-Key: WRONG", "X-Api-Key: SECRET", "X-Api-Key: SECRET", null, "X-Api-Key: WRONG", null, "Origin: http://o\nAccess-Control-Request-Method: GET"]
 --- error_code: [401, 401, 401, 200, 200, 200, 200, 401, 200]
 --- response_json
-["/message = \"No API key found in request\"", "/message = \"No API key found in request\"", "/message = \"Unauthorized\"", "/header/x-consumer-id = \"b-1\"\n/header/x-anonymous-consumer absent", "/header/x-consumer-id = \"b-1\"", "/header/x-consumer-id = \"g-1\"\n/header/x-anonymous-consumer = \"true\"", "/header/x-consumer-id = \"g-1\"\n/header/x-anonymous-consumer = \"true\"", "/message = \"No API key found in request\"", "/header/x-consumer-id absent"]
+["/message = \"No API key found in request\"", "/message = \"No API key found in request\"", "/message = \"Unauthorized\"", "/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000b1\"\n/header/x-anonymous-consumer absent", "/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000b1\"", "/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000a1\"\n/header/x-anonymous-consumer = \"true\"", "/header/x-consumer-id = \"00000000-0000-4000-8000-0000000000a1\"\n/header/x-anonymous-consumer = \"true\"", "/message = \"No API key found in request\"", "/header/x-consumer-id absent"]
 
 === an error_page takes the place of the refusal's body
 --- user_files
@@ -626,6 +626,31 @@ qr/\[emerg\] .*unknown consumer set "nobody" in "key_auth" in .*\/conf\/nginx.co
 --- must_die
 --- error_log
 qr/\[emerg\] .*unknown consumer "nobody" in consumer set "c" in .*\/conf\/nginx.conf:26$/
+
+=== nothing stands behind off
+--- http_config
+    consumers c { consumer bob key=SECRET; }
+--- config
+    key_auth off x;
+--- must_die
+--- error_log
+qr/\[emerg\] .*invalid parameter "x" in .*\/conf\/nginx.conf:26$/
+
+=== limits of failures where nothing can fail
+--- http_config
+    rate_limit_zone z:32k;
+    consumers c { consumer bob key=SECRET; }
+--- config
+    key_auth_failures 1r/m zone=z;
+    location /keyed { key_auth c; }
+    location /in { key_auth_failures 1r/m zone=z; location /in/keyed { key_auth c; } }
+    location /methods { key_auth_failures 1r/m zone=z; method POST { key_auth c; } }
+    location /open {
+        key_auth_failures 1r/m zone=z;
+    }
+--- must_die
+--- error_log
+qr/\[emerg\] .*"key_auth_failures" requires "key_auth" in .*\/conf\/nginx.conf:32$/
 
 === unknown parameters are named
 --- http_config

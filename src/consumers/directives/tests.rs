@@ -30,7 +30,7 @@ fn lines_and_files_are_one_set() {
             &[
                 "consumer",
                 "bob",
-                "id=b-1",
+                "id=00000000-0000-4000-8000-0000000000B1",
                 "custom_id=7",
                 "groups=a,b",
                 "tags=t",
@@ -58,7 +58,7 @@ fn lines_and_files_are_one_set() {
         let key = set.lookup(&KeyDigest::of(key.as_bytes())).unwrap();
         assert_eq!(set.consumer(key.owner()).unwrap().name(), owner);
     }
-    let bob = set.by_id("b-1").unwrap();
+    let bob = set.by_id("00000000-0000-4000-8000-0000000000b1").unwrap();
     assert_eq!((bob.custom_id(), bob.groups_text(), bob.tags().len()), (Some("7"), "a, b", 1));
     assert!(bob.is_written_in_conf() && !set.by_username("carol").unwrap().is_written_in_conf());
 }
@@ -77,7 +77,11 @@ fn wrong_lines_are_named_but_keys_are_not() {
         ),
         (&["consumer", "a", "key="], "\"key=\" is empty"),
         (&["consumer", "a", "key=env:"], "\"key=env:\" needs a variable's name behind it"),
-        (&["consumer", "a", "id=1", "id=2"], "duplicate parameter \"id=2\""),
+        (&["consumer", "a", "id=7"], "invalid parameter \"id=7\", it must be a UUID"),
+        (&["consumer", "a", "custom_id=1", "custom_id=2"], "duplicate parameter \"custom_id=2\""),
+        (&["consumer", "a", "groups=x, y"], "invalid parameter \"groups=x, y\""),
+        (&["consumer", "a "], "invalid name: it begins or ends with white space"),
+        (&["S3CRET"], "unknown directive in \"consumers\" block"),
         (&["consumer", "a", "groups=x,"], "invalid parameter \"groups=x,\""),
         (&["consumer", "a\nb"], "invalid name: it contains a control character"),
         (&["file"], "invalid number of arguments in \"file\" directive"),
@@ -134,6 +138,39 @@ fn what_is_found_later_is_said_of_its_own_line() {
         };
         assert_eq!((error.to_string(), error.place().unwrap().line), (expected, line));
     }
+}
+
+#[test]
+fn no_set_is_called_off() {
+    let error = ConsumersBlock::new("off", Place::default()).unwrap_err();
+    assert_eq!(error.to_string(), "invalid consumer set name \"off\"");
+}
+
+#[test]
+fn a_key_file_is_a_file_with_a_key_in_its_first_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let name = path.display().to_string();
+    let read = |key: &str| {
+        let line = ["consumer", "bob", key];
+        block(folder.path(), &[&line]).unwrap().compile(&environment).err().map(|it| it.to_string())
+    };
+    for (text, expected) in [
+        ("k".repeat(64 << 10) + "\nmore", None),
+        ("k".repeat(64 << 10), None),
+        (
+            "k".repeat((64 << 10) + 1),
+            Some(format!("cannot read \"{name}\": its first line is too long")),
+        ),
+        ("\r\nkey".to_owned(), Some(format!("\"{name}\" has no key in its first line"))),
+    ] {
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(read("key=file:key"), expected, "{} bytes", text.len());
+    }
+    let fifo = folder.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let expected = format!("cannot read \"{}\": it is not a regular file", fifo.display());
+    assert_eq!(read("key=file:fifo"), Some(expected));
 }
 
 #[test]

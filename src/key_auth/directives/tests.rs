@@ -128,3 +128,34 @@ fn failures_need_a_zone_and_a_rate_that_can_be_read() {
     assert_eq!(error.place().unwrap().line, 4);
     assert!(read_failures(&mut level, &["off"]).is_err());
 }
+
+#[test]
+fn limits_of_failures_need_something_that_can_fail_where_they_are_written() {
+    let limits = ["10r/m", "zone=z"];
+    for (outer, inner, expected) in [
+        ((Some("s"), None), (None, Some(())), true),
+        ((None, None), (Some("s"), Some(())), true),
+        ((None, Some(())), (None, None), true),
+        ((None, None), (None, Some(())), false),
+        ((Some("s"), None), (Some("off"), Some(())), false),
+    ] {
+        let level = |(set, failures): (Option<&str>, Option<()>)| {
+            let mut level = KeyAuthDirectives::default();
+            if let Some(set) = set {
+                read(&mut level, &[set]).unwrap();
+            }
+            if failures.is_some() {
+                read_failures(&mut level, &limits).unwrap();
+            }
+            level
+        };
+        let mut inside = level(inner);
+        inside.merge(&level(outer));
+        let error = inside.check_failures().err();
+        assert_eq!(error.is_none(), expected, "{outer:?} {inner:?}");
+        if let Some(error) = error {
+            assert_eq!(error.to_string(), "\"key_auth_failures\" requires \"key_auth\"");
+            assert_eq!(error.place().unwrap().line, 4);
+        }
+    }
+}

@@ -243,7 +243,7 @@ fn parse_count(text: &str) -> Option<u32> {
 }
 
 fn parse_keepalive(words: &Words<'_>) -> Result<Keepalive, DirectiveError> {
-    if words.is_off() {
+    if words.is_off()? {
         return Ok(Keepalive { max_idle: 0, ..Keepalive::default() });
     }
     let text = words.first()?;
@@ -278,7 +278,7 @@ fn parse_keepalive(words: &Words<'_>) -> Result<Keepalive, DirectiveError> {
 
 fn parse_conditions(words: &Words<'_>) -> Result<Conditions, DirectiveError> {
     let mut conditions = Conditions::NONE;
-    if words.is_off() {
+    if words.is_off()? {
         return Ok(conditions);
     }
     for word in words.arguments() {

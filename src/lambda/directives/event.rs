@@ -62,7 +62,7 @@ directive!(
     |words, level| {
         // A list directive: lines of one level add up.
         let networks = parse_networks(words)?;
-        let is_off = words.is_off();
+        let is_off = words.is_off()?;
         match &mut level.forwarded_from {
             Some(list) if is_off || list.is_empty() => Err(words.duplicate()),
             Some(list) => {
@@ -84,7 +84,7 @@ fn is_stage(name: &str) -> bool {
 }
 
 fn parse_networks(words: &Words<'_>) -> Result<Vec<Network>, DirectiveError> {
-    if words.is_off() {
+    if words.is_off()? {
         return Ok(Vec::new());
     }
     let parse = |word: &&str| Network::parse(word).ok_or_else(|| words.invalid(word));

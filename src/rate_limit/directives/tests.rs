@@ -78,7 +78,7 @@ fn what_is_wrong_in_a_limit_is_named() {
         ("10r/m zone=", "invalid parameter \"zone=\""),
         ("10r/x zone=a", "invalid rate \"10r/x\""),
         ("0r/m zone=a", "invalid rate \"0r/m\""),
-        ("off zone=a", "invalid rate \"off\""),
+        ("off zone=a", "invalid parameter \"zone=a\""),
         ("10r/m 20r/m zone=a", "duplicate unit in rate \"20r/m\""),
         ("10r/m 9r/h zone=a", "rate \"9r/h\" allows less than \"10r/m\""),
         ("9r/y 10r/s zone=a", "rate \"9r/y\" allows less than \"10r/s\""),
