@@ -23,4 +23,4 @@ pub use body::{BodyKind, BodyView};
 pub use directives::{
     FailureLimit, KeyAuth, KeyAuthDirectives, KeyAuthFailures, KeyAuthPlan, KeyPlace,
 };
-pub use policy::{Found, Outcome, client_network, decide, too_many_failures};
+pub use policy::{Found, Outcome, client_network, decide, find, too_many_failures};

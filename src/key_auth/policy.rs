@@ -80,6 +80,13 @@ pub fn decide(
     }
 }
 
+/// Where in the request's head there are keys, right or wrong.
+pub fn find(plan: &KeyAuthPlan, request: &impl RequestHead) -> Found {
+    let mut scan = Scan::default();
+    scan.head(plan, request);
+    scan.found
+}
+
 /// The refusal of a request whose client has failed too often; `retry_after_s` seconds from now it may try again. As a 401 it
 /// has the challenge of key_auth.
 pub fn too_many_failures(status: u16, retry_after_s: u64, challenge: Option<&str>) -> Refusal {

@@ -4,6 +4,7 @@ use super::body::{self, Body};
 use super::clock;
 use super::context::{self, Authenticated};
 use super::edit;
+use super::guard::guard_request;
 use super::limit;
 use super::main_conf::MainConf;
 use super::phases::Judged;
@@ -11,9 +12,14 @@ use super::request::Request;
 use crate::acl::{self, AclPlan};
 use crate::decision::Decision;
 use crate::key_auth::identity::{identity_headers, is_identity_header};
-use crate::key_auth::{self, BodyKind, BodyView, KeyAuthPlan, Outcome, hide};
+use crate::key_auth::{self, BodyKind, BodyView, Found, KeyAuthPlan, Outcome, hide};
 use crate::request::{Header, HeaderName, RequestHead};
+use nginx_sys::{
+    NGX_DECLINED, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SATISFY_ANY, ngx_http_request_t,
+    ngx_int_t,
+};
 use std::borrow::Cow;
+use std::ptr::NonNull;
 use std::sync::LazyLock;
 
 static CONTENT_TYPE: LazyLock<Option<HeaderName>> =
@@ -69,7 +75,7 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
     let view = kind.as_ref().map(|kind| BodyView { kind, bytes: &bytes });
     let now_s = i64::try_from(clock::cached_s()).unwrap_or(i64::MAX);
     let outcome = key_auth::decide(plan, &set, &request, view.as_ref(), now_s);
-    if plan.hide && hide_key(request, plan, &outcome, kind.as_ref(), bytes).is_none() {
+    if plan.hide && hide_key(request, plan, outcome.found, kind.as_ref(), bytes).is_none() {
         return Judged::Failed;
     }
     let is_failed_key = outcome.is_failed_key();
@@ -112,6 +118,33 @@ fn is_enough(known: &Authenticated, plan: &KeyAuthPlan) -> bool {
         })
 }
 
+/// Takes the key off a request that `satisfy any` has let in before it came to key_auth. A key in the body stays: it would
+/// have to be read for it.
+pub(super) unsafe extern "C" fn precontent_phase(request: *mut ngx_http_request_t) -> ngx_int_t {
+    const DECLINED: ngx_int_t = NGX_DECLINED as ngx_int_t;
+    const FAILED: ngx_int_t = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+    let was_not_asked = NonNull::new(request).is_some_and(|raw| {
+        // SAFETY: nginx hands a live request; no other reference to its context is held here.
+        let (request, context) = unsafe { (Request::new(raw), context::get(raw)) };
+        request.conf().plan.key_auth.as_ref().is_some_and(|plan| plan.hide)
+            && request.core_conf().satisfy == NGX_HTTP_SATISFY_ANY as usize
+            && request.is_main()
+            && context.is_none_or(|it| it.authenticated.is_none() && it.refusal.is_none())
+    });
+    if !was_not_asked {
+        return DECLINED;
+    }
+    guard_request("precontent phase", request, FAILED, |raw| {
+        // SAFETY: nginx hands a live request.
+        let request = unsafe { Request::new(raw) };
+        let hidden = request.conf().plan.key_auth.as_ref().map_or(Some(()), |plan| {
+            let found = key_auth::find(plan, &request);
+            hide_key(request, plan, found, None, Cow::default())
+        });
+        hidden.map_or(FAILED, |()| DECLINED)
+    })
+}
+
 /// What key_auth has decided, unless the client has failed too often.
 fn count_failure(request: Request<'_>, decision: Decision) -> Judged {
     let conf = request.conf();
@@ -140,11 +173,10 @@ fn content_type(request: Request<'_>) -> Option<&[u8]> {
 fn hide_key(
     request: Request<'_>,
     plan: &KeyAuthPlan,
-    outcome: &Outcome,
+    found: Found,
     kind: Option<&BodyKind>,
     bytes: Cow<'_, [u8]>,
 ) -> Option<()> {
-    let found = outcome.found;
     if found.header {
         edit::remove_headers(request, |header| plan.is_key_header(header))?;
     }

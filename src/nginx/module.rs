@@ -1,5 +1,6 @@
 //! The module's record: what nginx looks up when it loads the shared object.
 
+use super::authenticate;
 use super::commands::COMMANDS;
 use super::guard::guard;
 use super::main_conf::MainConf;
@@ -11,7 +12,7 @@ use super::{
 use nginx_sys::{
     NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_array_push, ngx_conf_t, ngx_cycle_t,
     ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_handler_pt,
-    ngx_http_module_t,
+    ngx_http_module_t, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
     ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE, ngx_http_request_t, ngx_int_t, ngx_module_t,
 };
 use std::ffi::c_char;
@@ -101,8 +102,9 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
 /// Called in postconfiguration with nginx's cf, when all other handlers are registered.
 unsafe fn register_ahead(cf: *mut ngx_conf_t) -> ngx_int_t {
     type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
-    let handlers: [(_, Handler); 1] = [
+    let handlers: [(_, Handler); 2] = [
         (ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE, mask::server_rewrite_phase),
+        (ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, authenticate::precontent_phase),
     ];
     guard("phases", NGX_ERROR as ngx_int_t, || {
         for (phase, handler) in handlers {

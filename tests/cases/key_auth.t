@@ -394,6 +394,44 @@ X-Consumer-Groups: spoof
 --- response_json
 [null, "/message = \"No API key found in request\"", "/message = \"Unauthorized\"", "/header/x-consumer-username = \"bob\"", "/message = \"You cannot consume this service\"", "/message = \"No API key found in request\"", "/header/x-consumer-username = \"bob\"", "/message ~ ."]
 
+=== a key that satisfy any did not ask for goes no further
+--- http_config
+    consumers c { consumer bob key=SECRET; }
+--- config
+    satisfy any;
+    allow 127.0.0.1;
+    deny all;
+    location / { key_auth c header=x-api-key query=k cookie=ck; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /shown { key_auth c hide=off; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["GET /?a=1&k=SECRET", "GET /?k=WRONG", "GET /shown"]
+--- more_headers
+["X-Api-Key: SECRET\nCookie: z=1; ck=SECRET", "X-Api-Key: WRONG", "X-Api-Key: SECRET"]
+--- response_json
+["/uri = \"/?a=1\"\n/header/x-api-key absent\n/header/cookie = \"z=1\"\n/header/x-consumer-username absent", "/uri = \"/\"\n/header/x-api-key absent", "/header/x-api-key = \"SECRET\""]
+
+=== an OPTIONS with empty headers of a preflight is none
+--- http_config
+    consumers c { consumer bob key=SECRET; }
+--- config
+    location / { key_auth c; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["OPTIONS /", "OPTIONS /", "OPTIONS /"]
+--- more_headers
+["Origin: http://o\nAccess-Control-Request-Method: PUT", "Origin: \nAccess-Control-Request-Method: PUT", "Origin: http://o\nAccess-Control-Request-Method: "]
+--- error_code: [200, 401, 401]
+
+=== broken JSON has no key, wherever it is broken
+--- http_config
+    consumers c { consumer bob key=SECRET; }
+--- config
+    location / { key_auth c body=k; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request latin1
+["POST /\n{\"k\":\"SECRET\",\"x\":\"y\"}", "POST /\n{\"k\":\"SECRET\",\"x\":\"\u00ff\"}", "POST /\n{\"k\":\"SECRET\",\"x\":\"\\ud800\"}"]
+--- more_headers
+Content-Type: application/json
+--- error_code: [200, 401, 401]
+
 === a mirror is sent what the request became
 --- http_config
     consumers c { consumer bob key=SECRET groups=g; }
