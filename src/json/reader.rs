@@ -56,6 +56,11 @@ impl<'a> Reader<'a> {
         NotJson { reason, offset: self.at }
     }
 
+    /// How far it has been read, in bytes.
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
     /// The next byte: what the next value begins with.
     #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {

@@ -1,194 +1,99 @@
-//! Top-level strings of a JSON object: found by serde_json, cut out byte by byte.
+//! Top-level strings of a JSON object: found, or cut out byte by byte.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use crate::json::{NotJson, Reader};
 
-type Found<'a> = Vec<(usize, Cow<'a, str>)>;
+/// A body that nests deeper is taken for broken.
+const MAX_DEPTH: usize = 128;
 
 /// The string members for whose names `position` has a number; `None` when the body is not one JSON object.
-pub(super) fn strings(body: &[u8], position: impl Fn(&str) -> Option<usize>) -> Option<Found<'_>> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let found = json.deserialize_map(Members(position)).ok()?;
-    json.end().ok()?;
-    Some(found)
+pub(super) fn strings(
+    body: &[u8],
+    position: impl Fn(&str) -> Option<usize>,
+) -> Option<Vec<(usize, Cow<'_, str>)>> {
+    let members = members(body, position).ok()?;
+    Some(members.into_iter().filter_map(|member| member.found).collect())
 }
 
 /// The body without its string members whose names `named` accepts, all else as it was; `None` when there are none or the
 /// body is not one JSON object.
 pub(super) fn without(body: &[u8], named: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
-    // from here on the text is known to be good JSON
-    strings(body, |name| named(name).then_some(0)).filter(|found| !found.is_empty())?;
-    let members = members(body)?;
-    let goes = |member: &Member| {
-        let name = body.get(member.name.clone()).unwrap_or_default();
-        let name: Option<Cow<'_, str>> = serde_json::from_slice(name).ok();
-        body.get(member.value.start) == Some(&b'"') && name.is_some_and(|name| named(&name))
-    };
-    let mut rest = body.get(..members.first()?.name.start)?.to_vec();
-    let (mut kept, mut previous_end) = (false, members.first()?.name.start);
-    for member in &members {
-        if !goes(member) {
+    let members = members(body, |name| named(name).then_some(0)).ok()?;
+    members.iter().find(|member| member.found.is_some())?;
+    let first = members.first()?.place.start;
+    let mut rest = body.get(..first)?.to_vec();
+    let (mut kept, mut previous_end) = (false, first);
+    for Member { place, found } in &members {
+        if found.is_none() {
             // the separator as it was, but none before the first
-            let start = if kept { previous_end } else { member.name.start };
-            rest.extend_from_slice(body.get(start..member.value.end)?);
+            let start = if kept { previous_end } else { place.start };
+            rest.extend_from_slice(body.get(start..place.end)?);
             kept = true;
         }
-        previous_end = member.value.end;
+        previous_end = place.end;
     }
     rest.extend_from_slice(body.get(previous_end..)?);
     Some(rest)
 }
 
-struct Member {
-    name: Range<usize>,
-    value: Range<usize>,
+/// A top-level member.
+struct Member<'a> {
+    /// From its name to its value's end.
+    place: Range<usize>,
+    /// Its name's number and its value, when it is a string that was asked for.
+    found: Option<(usize, Cow<'a, str>)>,
 }
 
-/// Where the top-level members of a good JSON object stand.
-fn members(body: &[u8]) -> Option<Vec<Member>> {
+/// The top-level members of a body that is one JSON object, and nothing but good JSON.
+fn members(
+    body: &[u8],
+    position: impl Fn(&str) -> Option<usize>,
+) -> Result<Vec<Member<'_>>, NotJson> {
+    let mut reader = Reader::new(body, MAX_DEPTH)?;
+    if reader.peek() != Some(b'{') {
+        return Err(reader.wrong("expected an object"));
+    }
     let mut members = Vec::new();
-    let mut at = skip_space(body, 0);
-    at = skip_space(body, at + 1);
-    while body.get(at)? != &b'}' {
-        let name = at..string_end(body, at)?;
-        // a colon stands between
-        let start = skip_space(body, skip_space(body, name.end) + 1);
-        let value = start..value_end(body, start)?;
-        at = skip_space(body, value.end);
-        if body.get(at)? == &b',' {
-            at = skip_space(body, at + 1);
-        }
-        members.push(Member { name, value });
+    let mut is_over = reader.enter(b'}')?;
+    while !is_over {
+        let start = reader.offset();
+        let number = position(&reader.name()?);
+        let found = match (number, reader.peek()) {
+            (Some(number), Some(b'"')) => Some((number, reader.string()?)),
+            _ => skip(&mut reader).map(|()| None)?,
+        };
+        members.push(Member { place: start..reader.offset(), found });
+        is_over = reader.leaves(b'}')?;
     }
-    Some(members)
+    reader.end()?;
+    Ok(members)
 }
 
-fn skip_space(body: &[u8], at: usize) -> usize {
-    let rest = body.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
-}
-
-/// Behind the string that begins at `start`.
-fn string_end(body: &[u8], start: usize) -> Option<usize> {
-    let mut at = start + 1;
-    loop {
-        match body.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-}
-
-/// Behind the value that begins at `start`.
-fn value_end(body: &[u8], start: usize) -> Option<usize> {
-    let (mut at, mut depth) = (start, 0_usize);
-    loop {
-        match body.get(at)? {
-            b'"' => at = string_end(body, at)?,
-            b'{' | b'[' => {
-                depth += 1;
-                at += 1;
-            }
-            b'}' | b']' if depth > 0 => {
-                depth -= 1;
-                at += 1;
-            }
-            b',' | b'}' | b']' if depth == 0 => {
-                // a number or a word ends where something else begins, space not included
-                let value = body.get(start..at)?;
-                return Some(start + value.trim_ascii_end().len());
-            }
-            _ => at += 1,
-        }
-        let ended = matches!(body.get(at - 1), Some(b'"' | b'}' | b']'));
-        if depth == 0 && ended {
-            return Some(at);
-        }
-    }
-}
-
-struct Members<F>(F);
-
-impl<'de, F: Fn(&str) -> Option<usize>> Visitor<'de> for Members<F> {
-    type Value = Found<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found<'de>, A::Error> {
-        let mut found = Vec::new();
-        while let Some(name) = map.next_key_seed(Value)? {
-            match (self.0)(&name.unwrap_or_default()) {
-                None => drop(map.next_value::<IgnoredAny>()?),
-                Some(position) => {
-                    found.extend(map.next_value_seed(Value)?.map(|value| (position, value)));
-                }
+/// Reads a value that is nobody's.
+fn skip(reader: &mut Reader<'_>) -> Result<(), NotJson> {
+    match reader.peek() {
+        Some(b'"') => drop(reader.string()?),
+        Some(b'{') => {
+            let mut is_over = reader.enter(b'}')?;
+            while !is_over {
+                reader.name()?;
+                skip(reader)?;
+                is_over = reader.leaves(b'}')?;
             }
         }
-        Ok(found)
+        Some(b'[') => {
+            let mut is_over = reader.enter(b']')?;
+            while !is_over {
+                skip(reader)?;
+                is_over = reader.leaves(b']')?;
+            }
+        }
+        Some(b'-' | b'0'..=b'9') => drop(reader.number()?),
+        _ => drop(reader.literal()?),
     }
-}
-
-/// Any value: its text for a string, `None` for anything else.
-struct Value;
-
-impl<'de> DeserializeSeed<'de> for Value {
-    type Value = Option<Cow<'de, str>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Value {
-    type Value = Option<Cow<'de, str>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -212,11 +117,33 @@ mod tests {
             (r#"{"k":"a"} x"#, None),
             (r#"{"k":"a""#, None),
             (r#"{"k":"a",}"#, None),
+            (r#"{"k":"a","x":"\ud800"}"#, None),
+            (r#"{"k":"a","x":{"\udc00":1}}"#, None),
+            (r#"{"k":"a","x":01}"#, None),
             ("", None),
         ] {
             let found: Option<Vec<String>> = find(body);
             assert_eq!(found, expected, "{body}");
         }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_no_json_and_has_no_key() {
+        for other in [&b"\xff"[..], b"\xc3\x28", b"\xed\xa0\x80"] {
+            let body = [br#"{"k":"a","x":["#, &b"\""[..], other, br#""]}"#].concat();
+            assert_eq!(strings(&body, |_| Some(0)), None, "{other:?}");
+            assert_eq!(without(&body, |_| true), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_no_danger() {
+        let body = |depth: usize| {
+            format!("{{\"k\":\"a\",\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth))
+        };
+        assert!(strings(body(MAX_DEPTH - 1).as_bytes(), |_| None).is_some());
+        assert!(strings(body(MAX_DEPTH).as_bytes(), |_| None).is_none());
+        assert!(strings("[".repeat(1_000_000).as_bytes(), |_| None).is_none());
     }
 
     #[test]

@@ -189,7 +189,7 @@ impl<'a> Scan<'a> {
 
 /// Source: the Fetch standard, "CORS-preflight request".
 fn is_preflight(plan: &KeyAuthPlan, request: &impl RequestHead) -> bool {
-    let has = |name| request.header_values(name).next().is_some();
+    let has = |name| request.header_values(name).any(|value| !value.is_empty());
     request.method() == b"OPTIONS"
         && plan.preflight_headers.as_ref().is_some_and(|names| names.iter().all(has))
 }

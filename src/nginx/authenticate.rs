@@ -152,8 +152,9 @@ fn count_failure(request: Request<'_>, decision: Decision) -> Judged {
         return Judged::Decided(decision);
     };
     match limit::failures(request, plan, location) {
-        Ok(Some(refusal)) => Judged::Decided(refusal.into()),
-        Ok(None) => Judged::Decided(decision),
+        // who goes on as the anonymous consumer is counted, and not refused
+        Ok(Some(refusal)) if decision != Decision::Continue => Judged::Decided(refusal.into()),
+        Ok(_) => Judged::Decided(decision),
         Err(waits) => {
             // SAFETY: live; no other reference to the context is held here.
             if let Some(context) = unsafe { context::get(request.raw()) } {

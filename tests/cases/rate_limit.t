@@ -451,21 +451,38 @@ rate_limit_zone api:64k;
 --- raw_response_headers_unlike: RateLimit
 --- error_log: key_auth_failures: refused, status=429, reason=limit
 
-=== key_auth_failures counts networks of IPv6, has a status, and counts under anonymous
+=== key_auth_failures counts networks of IPv6, and has a status
 --- http_config
     rate_limit_zone api:64k;
-    consumers apps { consumer alice key=alice-1; consumer guest; }
+    consumers apps { consumer alice key=alice-1; }
     set_real_ip_from 127.0.0.1;
     real_ip_header X-Forwarded-For;
 --- config
-    location /t { key_auth apps anonymous=guest; key_auth_failures 1r/y zone=api status=403; empty_gif; }
+    location /t { key_auth apps; key_auth_failures 1r/y zone=api status=403; empty_gif; }
 --- request
 ["GET /t", "GET /t", "GET /t", "GET /t", "GET /t"]
 --- more_headers
 ["X-Forwarded-For: 2001:db8:0:1::1\nX-Api-Key: a", "X-Forwarded-For: 2001:db8:0:1:ffff::2\nX-Api-Key: b",
  "X-Forwarded-For: 2001:db8:0:2::1\nX-Api-Key: c", "X-Forwarded-For: 2001:db8:0:1::1",
  "X-Forwarded-For: 2001:db8:0:1::1\nX-Api-Key: alice-1"]
---- error_code: [200, 403, 200, 200, 200]
+--- error_code: [401, 403, 401, 401, 200]
+
+=== who goes on as the anonymous consumer is counted and not refused
+--- http_config
+    rate_limit_zone api:64k;
+    consumers apps { consumer alice key=alice-1; consumer guest; }
+--- server_config
+    key_auth_failures 1r/y zone=api;
+--- config
+    location /guest { key_auth apps anonymous=guest; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+    location /t { key_auth apps; empty_gif; }
+--- request
+["GET /guest", "GET /guest", "GET /t"]
+--- more_headers
+X-Api-Key: wrong
+--- error_code: [200, 200, 429]
+--- response_json
+["/header/x-consumer-username = \"guest\"", "/header/x-consumer-username = \"guest\"", null]
 
 === a fleet counts in redis
 --- http_config
@@ -591,7 +608,7 @@ ACL SETUSER few on >p ~{apigate:* +evalsha +script|load +get +time +ping
 --- request
 [{"wait_for_log": "zone \"failures\" counts in redis"},
  "GET /t?key=a", "GET /t?key=b", "GET /t?key=alice-1", "GET /t", "GET /guest?key=a", "GET /guest?key=b", "GET /guest"]
---- error_code: [401, 429, 200, 401, 200, 429, 200]
+--- error_code: [401, 429, 200, 401, 200, 200, 200]
 
 === failed keys have their status without redis too, and a 401 its challenge
 --- http_config

@@ -200,6 +200,8 @@ fn only_real_preflights_pass_without_a_key() {
         ("", "OPTIONS", &real[..1], "no_key"),
         ("", "OPTIONS", &real[1..], "no_key"),
         ("", "options", real, "no_key"),
+        ("", "OPTIONS", &[("Origin", ""), real[1]], "no_key"),
+        ("", "OPTIONS", &[real[0], ("Access-Control-Request-Method", "")], "no_key"),
         ("", "GET", real, "no_key"),
     ] {
         let request = Written::new(method, "", headers);
