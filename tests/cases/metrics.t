@@ -82,7 +82,7 @@ qr/\[emerg\] .*invalid parameter "consumers=many" in .*nginx.conf:\d+/
     location /t { key_auth c; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
     location = /metrics { apigate_metrics; }
 --- request
-[{"write": "conf/c.json", "content": "{\"consumers\":[{\"username\":\"bob\",\"keys\":[{\"key\":\"NEW\"}]},{\"username\":\"eve\"}]}"}, {"until": "GET /t", "more_headers": "X-Api-Key: NEW"}, {"write": "conf/c.json", "content": "{"}, {"wait_for_log": "consumers: "}, {"wait_for_log": "qr/\\[error\\].*c.json/"}, "GET /metrics"]
+[{"until": "GET /t", "more_headers": "X-Api-Key: OLD"}, {"write": "conf/c.json", "content": "{\"consumers\":[{\"username\":\"bob\",\"keys\":[{\"key\":\"NEW\"}]},{\"username\":\"eve\"}]}"}, {"until": "GET /t", "more_headers": "X-Api-Key: NEW"}, {"write": "conf/c.json", "content": "{"}, {"wait_for_log": "consumers: "}, {"wait_for_log": "qr/\\[error\\].*c.json/"}, "GET /metrics"]
 --- response_body_like
 ["\\napigate_consumers_reloads_total\\{set=\"c\",result=\"failure\"\\} 1\\napigate_consumers_reloads_total\\{set=\"c\",result=\"success\"\\} 1\\n.*\\napigate_consumers\\{set=\"c\"\\} 2\\n"]
 
