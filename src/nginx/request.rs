@@ -166,10 +166,10 @@ impl<'a> Request<'a> {
         usize::try_from(self.get().headers_in.content_length_n).ok()
     }
 
-    /// The path as received, percent-encoding kept, without the query.
+    /// The path as received, percent-encoding kept, without query and fragment: nginx ends the path at either.
     pub(super) fn raw_path(self) -> &'a [u8] {
         let uri = self.bytes(self.get().unparsed_uri);
-        let end = uri.iter().position(|byte| *byte == b'?').unwrap_or(uri.len());
+        let end = uri.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(uri.len());
         uri.get(..end).unwrap_or(uri)
     }
 

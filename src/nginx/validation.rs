@@ -10,6 +10,7 @@ use super::request::Request;
 use super::suspend::{self, Ticket};
 use super::worker;
 use crate::decision::Decision;
+use crate::lambda::event::event_path;
 use crate::validate::{self, HeadFacts, ValidatePlan};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,20 +21,27 @@ pub(super) fn head(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
     if is_not_judged(request) || validation_of(context, plan).is_some() {
         return Judged::Decided(Decision::Continue);
     }
-    let route = request.conf().plan.route.as_deref();
-    let mut parameters: Vec<(&str, Cow<'_, [u8]>)> = Vec::new();
-    let routed = route.and_then(|route| route.match_raw(request.raw_path())).unwrap_or_default();
-    parameters.extend(routed.into_iter().map(|(name, value)| (name, Cow::Borrowed(value))));
-    for name in plan.path_parameter_names() {
-        if !parameters.iter().any(|(known, _)| *known == name) {
-            parameters.extend(capture(request, name).map(|value| (name, value)));
+    let paths = Paths::of(request);
+    let mut parameters = Vec::new();
+    if let Some(route) = request.conf().plan.route.as_deref()
+        && plan.path_parameter_names().next().is_some()
+    {
+        match paths.in_turn().find_map(|path| route.match_raw(path)) {
+            Some(values) => {
+                parameters.extend(values.iter().map(|(name, value)| (*name, Some(*value))))
+            }
+            None => parameters.extend(route.parameter_names().map(|name| (name, None))),
         }
     }
-    let parameters: Vec<(&str, &[u8])> =
-        parameters.iter().map(|(name, value)| (*name, &**value)).collect();
+    let is_routed = |name: &&str| !parameters.iter().any(|(known, _)| known == name);
+    let names = plan.path_parameter_names().filter(is_routed);
+    let captures: Vec<_> = names.map(|name| (name, capture(request, name))).collect();
+    let captures = captures.iter().filter(|(_, value)| value.is_some());
+    parameters.extend(captures.map(|(name, value)| (*name, value.as_deref())));
     let facts = HeadFacts {
         head: &request,
         path: request.raw_path(),
+        served_path: request.normalised_path(),
         path_parameters: &parameters,
         max_body_bytes: request.max_body_bytes(),
     };
@@ -44,6 +52,33 @@ pub(super) fn head(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
     };
     context.validation = Some(Validation { plan: Arc::clone(plan), state });
     Judged::Decided(outcome.decision)
+}
+
+/// The paths that a request can be said to have, percent-encoded.
+struct Paths<'a> {
+    /// What a function is told: as received, or resolved where nginx has resolved it.
+    told: Cow<'a, [u8]>,
+    /// As served, so that an encoded slash for which a template has no place is one, as it is to most applications.
+    served: Cow<'a, [u8]>,
+    /// As received, before a rewrite.
+    received: Option<&'a [u8]>,
+}
+
+impl<'a> Paths<'a> {
+    fn of(request: Request<'a>) -> Self {
+        let (raw, served) = (request.raw_path(), request.normalised_path());
+        let received = request.is_internal() && validate::is_resolved(raw);
+        Self {
+            told: event_path(raw, served),
+            served: validate::encoded(served),
+            received: received.then_some(raw),
+        }
+    }
+
+    /// The paths in the order in which a template is tried.
+    fn in_turn(&self) -> impl Iterator<Item = &[u8]> {
+        [Some(&*self.told), Some(&*self.served), self.received].into_iter().flatten()
+    }
 }
 
 /// Looks at the body, once all of it is there.
@@ -127,11 +162,7 @@ fn capture<'a>(request: Request<'a>, name: &str) -> Option<Cow<'a, [u8]>> {
     if let Some(sent) = as_sent(request, value) {
         return Some(Cow::Borrowed(sent));
     }
-    if !value.contains(&b'%') {
-        return Some(Cow::Borrowed(value));
-    }
-    let pieces: Vec<&[u8]> = value.split(|byte| *byte == b'%').collect();
-    Some(Cow::Owned(pieces.join(&b"%25"[..])))
+    Some(validate::encoded(value))
 }
 
 /// A capture lies in the path that it was captured from.

@@ -34,7 +34,7 @@ mod tree;
 pub use directives::{
     ValidateBody, ValidateDepth, ValidateDirectives, ValidateErrors, ValidateOpenapi, ValidateParam,
 };
-pub use param::decode::part_as_sent;
+pub use param::decode::{encoded, is_resolved, part_as_sent};
 pub use policy::{
     BodyCheck, HEAVY_BODY_BYTES, HEAVY_PATTERNS_BYTES, HeadFacts, HeadOutcome, ValidatePlan,
     decide_body, decide_head,

@@ -9,6 +9,7 @@ use super::form;
 use super::gzip::{self, NotDecoded};
 use super::json::{self, Json};
 use super::openapi::{Api, Lookup};
+use super::param::decode;
 use super::param::{Inputs, Parameter, Place};
 use super::schema::Schema;
 use super::shape::Shape;
@@ -65,8 +66,11 @@ pub struct HeadFacts<'a, H> {
     pub head: &'a H,
     /// The path as the client sent it, percent-encoded, without the query.
     pub path: &'a [u8],
-    /// The path's parameters by name, percent-encoded: named captures of the location, parameters of its `route`.
-    pub path_parameters: &'a [(&'a str, &'a [u8])],
+    /// The path as it is served: decoded, its dot segments resolved, or what a rewrite made of it.
+    pub served_path: &'a [u8],
+    /// The path's parameters by name, percent-encoded: named captures of the location, parameters of its `route`. `None`
+    /// where the path is not of the route that has the parameter.
+    pub path_parameters: &'a [(&'a str, Option<&'a [u8]>)],
     /// How long a body may be, and so a decoded one; 0 for as long as it likes.
     pub max_body_bytes: u64,
 }
@@ -211,7 +215,8 @@ fn openapi_rule<H: RequestHead>(
     facts: &HeadFacts<'_, H>,
     sent: &Sent<'_>,
 ) -> Result<Option<Rule>, Refusal> {
-    let found = match api.find(facts.head.method(), facts.path) {
+    let served = decode::encoded(facts.served_path);
+    let found = match api.find_either(facts.head.method(), facts.path, &served) {
         Lookup::Found(found) => found,
         Lookup::Unknown => return Ok(None),
         Lookup::NoPath => return Err(no_operation()),

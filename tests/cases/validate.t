@@ -118,6 +118,39 @@ Content-Type: application/x-www-form-urlencoded
 ["GET /a/x,y", "GET /a/x,y,z", "GET /a/x%2Cy,z"]
 --- error_code: [200, 400, 200]
 
+=== another spelling of a path is no way round the parameters of a route
+--- config
+    location /r/ {
+        route "/r/{id}";
+        validate_param path id 'schema={"type":"integer"}';
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+    location /old/ {
+        route "/old/{id}";
+        validate_param path id 'schema={"type":"integer"}';
+        rewrite ^/old/(.*)$ /new/$1 break;
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+    location /files/ {
+        route "/files/{name+}";
+        validate_param path name 'schema={"type":"string","pattern":"^open/"}';
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+--- request
+["GET /r/7", "GET /r//7", "GET /r//x", "GET /r/./x", "GET /r/z/../x", "GET /r%2Fx", "GET /r/x#y", "GET /r/7/8", "GET /r/", "GET /old/7", "GET /old/x", "GET /old//x", "GET /files/open/a", "GET /files/open/../a"]
+--- error_code: [200, 200, 400, 400, 400, 400, 400, 400, 400, 200, 400, 400, 200, 400]
+
+=== another spelling of a path is no way round an OpenAPI document
+nginx ends a path at a fragment, and takes an encoded slash for one.
+--- conf_files
+>>> api.json
+{"openapi":"3.0.3","info":{"title":"t","version":"1"},"paths":{"/v1/users":{"get":{"parameters":[{"name":"page","in":"query","required":true}],"responses":{}}}}}
+--- config
+    location / { validate_openapi api.json; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- request
+["GET /v1/users?page=1", "GET /v1/users", "GET /v1/users#x", "GET /v1/users#?page=1", "GET /v1%2Fusers", "GET /v1/users?page=1#x", "GET /v2/users"]
+--- error_code: [200, 400, 400, 400, 400, 200, 200]
+
 === parameters are judged before the body is read
 --- conf_files
 >>> any.json

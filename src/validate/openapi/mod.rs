@@ -89,7 +89,7 @@ pub(super) enum Lookup<'a> {
 #[derive(Debug)]
 pub(super) struct Found<'a> {
     pub(super) operation: &'a Operation,
-    pub(super) path: Vec<(&'a str, &'a [u8])>,
+    pub(super) path: Vec<(&'a str, Option<&'a [u8]>)>,
 }
 
 impl Api {
@@ -136,8 +136,30 @@ impl Api {
         self.takes_gzip
     }
 
-    /// The operation of a request. `path` is percent-encoded and without query.
-    pub(super) fn find<'a>(&'a self, method: &[u8], path: &'a [u8]) -> Lookup<'a> {
+    /// The operation of a request by its path as sent, or where that is none of the document's as it is served. Both are
+    /// percent-encoded and without query.
+    ///
+    /// A slash that was sent encoded is a part of a parameter, unless only an application that takes it for a slash has a
+    /// path like it.
+    pub(super) fn find_either<'a>(
+        &'a self,
+        method: &[u8],
+        sent: &'a [u8],
+        served: &'a [u8],
+    ) -> Lookup<'a> {
+        let first = self.find(method, sent);
+        if matches!(first, Lookup::Found(_)) || sent == served {
+            return first;
+        }
+        match (first, self.find(method, served)) {
+            (_, second @ Lookup::Found(_)) => second,
+            (Lookup::NoPath, second) => second,
+            (first, _) => first,
+        }
+    }
+
+    /// The operation of a path.
+    fn find<'a>(&'a self, method: &[u8], path: &'a [u8]) -> Lookup<'a> {
         let Some(matched) = self.router.find(&self.base, path) else {
             return if self.deny_unknown { Lookup::NoPath } else { Lookup::Unknown };
         };
@@ -157,7 +179,7 @@ impl Api {
         match operation {
             Some(operation) => {
                 let names = item.names.iter().map(String::as_str);
-                let path = names.zip(matched.values).collect();
+                let path = names.zip(matched.values.into_iter().map(Some)).collect();
                 Lookup::Found(Found { operation, path })
             }
             None if self.deny_unknown => Lookup::NoMethod(&item.allow),

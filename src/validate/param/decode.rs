@@ -38,6 +38,24 @@ fn hex(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
+/// A decoded path in an encoding that decodes to it.
+pub fn encoded(path: &[u8]) -> Cow<'_, [u8]> {
+    if !path.contains(&b'%') {
+        return Cow::Borrowed(path);
+    }
+    let pieces: Vec<&[u8]> = path.split(|byte| *byte == b'%').collect();
+    Cow::Owned(pieces.join(&b"%25"[..]))
+}
+
+/// True for a percent-encoded path without empty and dot segments.
+pub fn is_resolved(path: &[u8]) -> bool {
+    let decoded = percent_decode(path, false);
+    let inner = decoded.strip_prefix(b"/").unwrap_or(&decoded);
+    let inner = inner.strip_suffix(b"/").unwrap_or(inner);
+    inner.is_empty()
+        || !inner.split(|byte| *byte == b'/').any(|it| matches!(it, b"" | b"." | b".."))
+}
+
 /// A part of a path as it was sent, found by where it stands in the decoded path; `None` when that is not the path with
 /// its percent signs decoded and nothing else done to it.
 pub fn part_as_sent<'a>(raw: &'a [u8], decoded: &[u8], part: Range<usize>) -> Option<&'a [u8]> {

@@ -49,15 +49,15 @@ pub(super) struct Inputs<'a, H> {
     pub(super) head: &'a H,
     /// The arguments of the query.
     pub(super) query: Vec<Pair<'a>>,
-    /// The path's parameters, undecoded.
-    pub(super) path: &'a [(&'a str, &'a [u8])],
+    /// The path's parameters, undecoded; `None` for one that a path of its route would have.
+    pub(super) path: &'a [(&'a str, Option<&'a [u8]>)],
 }
 
 impl<'a, H: RequestHead> Inputs<'a, H> {
     /// The inputs of a request; the query is split only when a parameter stands there.
     pub(super) fn new(
         head: &'a H,
-        path: &'a [(&'a str, &'a [u8])],
+        path: &'a [(&'a str, Option<&'a [u8]>)],
         parameters: &[Parameter],
     ) -> Self {
         let in_query = parameters.iter().any(|parameter| parameter.place == Place::Query);
@@ -127,11 +127,11 @@ impl Parameter {
             Place::Query => return self.check_query(&inputs.query, detailed, faults),
             Place::Header => self.find_header(inputs.head),
             Place::Cookie => self.find_cookie(inputs.head),
-            Place::Path => inputs
-                .path
-                .iter()
-                .find(|(name, _)| *name == self.name)
-                .map_or(Found::Nothing, |(_, raw)| Found::One(Cow::Borrowed(raw))),
+            Place::Path => match inputs.path.iter().find(|(name, _)| *name == self.name) {
+                Some((_, Some(raw))) => Found::One(Cow::Borrowed(*raw)),
+                Some((_, None)) => return faults.push(self.missing()),
+                None => Found::Nothing,
+            },
         };
         let (raw, repeated) = match &found {
             Found::Nothing => return self.absent(faults),
@@ -242,8 +242,12 @@ impl Parameter {
 
     fn absent(&self, faults: &mut Vec<Fault>) {
         if self.required {
-            faults.push(self.origin().fault("required", "must be present"));
+            faults.push(self.missing());
         }
+    }
+
+    fn missing(&self) -> Fault {
+        self.origin().fault("required", "must be present")
     }
 
     fn find_header<'a, H: RequestHead>(&'a self, head: &'a H) -> Found<'a> {

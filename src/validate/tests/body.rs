@@ -165,7 +165,7 @@ fn plans_and_checks_can_be_taken_to_another_thread() {
 fn body_check(plan: &ValidatePlan, headers: &[(&str, &str)]) -> BodyCheck {
     let head = Written::new("POST", "", headers);
     let (path, path_parameters, max_body_bytes) = (&b"/"[..], &[][..], 0);
-    let facts = HeadFacts { head: &head, path, path_parameters, max_body_bytes };
+    let facts = HeadFacts { head: &head, path, served_path: path, path_parameters, max_body_bytes };
     decide_head(plan, &facts).body.unwrap()
 }
 
@@ -241,7 +241,13 @@ fn an_encoded_body_may_become_as_long_as_a_plain_one() {
     let headers = [("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
     let head = Written::new("POST", "", &headers);
     let decide = |max_body_bytes: u64, body: &str| {
-        let facts = HeadFacts { head: &head, path: b"/", path_parameters: &[], max_body_bytes };
+        let facts = HeadFacts {
+            head: &head,
+            path: b"/",
+            served_path: b"/",
+            path_parameters: &[],
+            max_body_bytes,
+        };
         let check = decide_head(&plan, &facts).body.unwrap();
         match decide_body(&plan, &check, &gzip::encode(body.as_bytes())) {
             Decision::Refuse(refusal) => (refusal.status, refusal.reason.as_str()),
@@ -393,6 +399,7 @@ fn the_deepest_document_fits_the_stack_of_a_thread() {
         &HeadFacts {
             head: &post("application/json"),
             path: b"/",
+            served_path: b"/",
             path_parameters: &[],
             max_body_bytes: 0,
         },

@@ -84,7 +84,11 @@ pub(super) fn decide_with(
     path_parameters: &[(&str, &[u8])],
     body: &[u8],
 ) -> Outcome {
-    match refusal(plan, head, path, path_parameters, body) {
+    outcome(refusal(plan, head, path, path_parameters, body))
+}
+
+pub(super) fn outcome(refusal: Option<Refusal>) -> Outcome {
+    match refusal {
         None => Ok(()),
         Some(refusal) => Err((
             refusal.status,
@@ -102,8 +106,18 @@ pub(super) fn refusal(
     body: &[u8],
 ) -> Option<Refusal> {
     let path = path.as_bytes();
-    let facts = HeadFacts { head, path, path_parameters, max_body_bytes: 0 };
-    let outcome = decide_head(plan, &facts);
+    let sent: Vec<_> = path_parameters.iter().map(|(name, value)| (*name, Some(*value))).collect();
+    let facts =
+        HeadFacts { head, path, served_path: path, path_parameters: &sent, max_body_bytes: 0 };
+    refusal_of(plan, &facts, body)
+}
+
+pub(super) fn refusal_of(
+    plan: &ValidatePlan,
+    facts: &HeadFacts<'_, Written>,
+    body: &[u8],
+) -> Option<Refusal> {
+    let outcome = decide_head(plan, facts);
     let decision = match (outcome.decision, outcome.body) {
         (Decision::Continue, Some(check)) => decide_body(plan, &check, body),
         (decision, _) => decision,

@@ -304,6 +304,38 @@ fn another_spelling_of_a_path_is_the_same_operation() {
 }
 
 #[test]
+fn an_encoded_slash_is_no_way_round_an_operation() {
+    let operation =
+        r#"{"parameters":[{"name":"q","in":"query","schema":{"type":"integer"}}],"responses":{}}"#;
+    let plan = small(
+        &format!(
+            r#"{{"openapi":"3.0.0","info":{{"title":"t","version":"1"}},"paths":{{
+                "/v1/users":{{"get":{operation}}},
+                "/p%25q/r":{{"get":{operation}}},
+                "/{{name}}":{{"put":{{"parameters":[{{"name":"name","in":"path","required":true}}],"responses":{{}}}}}}}}}}"#
+        ),
+        "unknown=deny",
+    );
+    for (sent, served, expected) in [
+        ("/v1%2Fusers", "/v1/users", bad_param(&[" type"])),
+        ("/p%25q%2fr", "/p%q/r", bad_param(&[" type"])),
+        ("/old", "/v1/users", bad_param(&[" type"])),
+        ("/a%2Fb", "/a/b", Err((405, "Method not allowed".to_owned(), vec![]))),
+        ("/a/b%2Fc", "/a/b/c", Err((404, "No such operation".to_owned(), vec![]))),
+    ] {
+        let facts = HeadFacts {
+            head: &get("q=x"),
+            path: sent.as_bytes(),
+            served_path: served.as_bytes(),
+            path_parameters: &[],
+            max_body_bytes: 0,
+        };
+        let outcome = outcome(refusal_of(&plan, &facts, b""));
+        assert_eq!(outcome, expected, "{sent} {served}");
+    }
+}
+
+#[test]
 fn version_3_1_is_json_schema_2020_12() {
     let plan = small(
         r##"{"openapi":"3.1.0","info":{"title":"t","version":"1"},"servers":[{"url":"/api"}],

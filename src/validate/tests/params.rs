@@ -197,12 +197,37 @@ fn errors_name_the_parameter_and_not_its_value() {
 }
 
 #[test]
+fn a_parameter_of_a_route_cannot_be_missing() {
+    let folder = Folder::with(&[]);
+    let plan = folder.plan(&["validate_param path id"]);
+    for (path_parameters, passes) in
+        [(&[("id", Some(&b"x"[..]))][..], true), (&[("id", None)], false), (&[], true)]
+    {
+        let facts = HeadFacts {
+            head: &get(""),
+            path: b"/",
+            served_path: b"/",
+            path_parameters,
+            max_body_bytes: 0,
+        };
+        let decided = outcome(refusal_of(&plan, &facts, b""));
+        assert_eq!(decided.is_ok(), passes, "{path_parameters:?}");
+    }
+}
+
+#[test]
 fn a_bad_parameter_leaves_the_body_unread() {
     let folder = Folder::with(&[("s.json", "true")]);
     let plan = folder.plan(&["validate_body s.json", "validate_param query page required"]);
     let reads_body = |plan: &ValidatePlan, query: &str| {
         let head = get(query);
-        let facts = HeadFacts { head: &head, path: b"/", path_parameters: &[], max_body_bytes: 0 };
+        let facts = HeadFacts {
+            head: &head,
+            path: b"/",
+            served_path: b"/",
+            path_parameters: &[],
+            max_body_bytes: 0,
+        };
         decide_head(plan, &facts).body.is_some()
     };
     assert!(!reads_body(&plan, ""));
