@@ -19,6 +19,7 @@ harness::scenarios![
     a_client_that_goes_takes_its_request_with_it,
     an_http2_stream_that_is_reset_takes_its_request_with_it,
     a_worker_that_ends_answers_what_it_checks,
+    a_body_in_a_file_is_read_without_a_free_descriptor,
 ];
 
 const MEGABYTE: usize = 1024 * 1024;
@@ -149,6 +150,32 @@ fn many_large_bodies_at_once_get_their_own_answers(flavour: Flavour) -> Outcome 
         }
         Outcome::Ok(())
     })?;
+    nginx.stop()
+}
+
+/// With one descriptor left, for the body's file, there is none to read it by.
+fn a_body_in_a_file_is_read_without_a_free_descriptor(flavour: Flavour) -> Outcome {
+    const DESCRIPTORS: usize = 64;
+    let document = r#"{"openapi":"3.0.3","info":{"title":"t","version":"1"},"paths":{"/check":{"post":{
+        "requestBody":{"content":{"application/json":{"schema":{"type":"array"}}}},"responses":{}}}}}"#;
+    let nginx = Nginx::builder(flavour)?
+        .file("conf/api.json", document)?
+        .main(&format!("worker_rlimit_nofile {DESCRIPTORS};"))
+        .server("location / { client_body_buffer_size 1k; validate_openapi api.json; }")
+        .start()?;
+    let worker = only_worker(&nginx)?;
+    let open = || Some(std::fs::read_dir(format!("/proc/{worker}/fd")).ok()?.count());
+    let body = |text: &str| check(format!("{}{text}", " ".repeat(4096)));
+    let mut asking = nginx.connect()?;
+    expect(&asking.request(&body("[]"))?, 404, "")?;
+    let mut idle = Vec::new();
+    while open().is_some_and(|count| count + 1 < DESCRIPTORS) {
+        let before = open();
+        idle.push(nginx.connect()?);
+        until(PATIENCE, "the connection to be taken", || (open() > before).then_some(()))?;
+    }
+    expect(&asking.request(&body("{}"))?, 400, "request body doesn't conform to schema")?;
+    drop(idle);
     nginx.stop()
 }
 

@@ -6,7 +6,7 @@ use nginx_sys::{
     ngx_http_read_client_request_body, ngx_http_request_t, ngx_int_t,
 };
 use std::borrow::Cow;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 const DONE: ngx_int_t = NGX_DONE as ngx_int_t;
 
@@ -66,16 +66,33 @@ pub(super) fn length(request: Request<'_>) -> usize {
 
 /// The body that has been read, in one piece; `None` when the request has none, or its file cannot be read.
 pub(super) fn bytes(request: Request<'_>) -> Option<Cow<'_, [u8]>> {
+    whole(request).filter(|whole| !whole.is_empty())
+}
+
+/// The body that has been read, in one piece, empty when the request has none; `None` when its file cannot be read.
+pub(super) fn whole(request: Request<'_>) -> Option<Cow<'_, [u8]>> {
     // SAFETY: the request is live; its body's chain is ended by null.
     unsafe {
-        let body = (*request.raw().as_ptr()).request_body.as_ref()?;
-        let first = body.bufs.as_ref()?;
+        let body = (*request.raw().as_ptr()).request_body.as_ref();
+        let Some(first) = body.and_then(|body| body.bufs.as_ref()) else {
+            return Some(Cow::Borrowed(&[]));
+        };
         let buffer = &*first.buf;
         if first.next.is_null() && buffer.in_file() == 0 {
-            return Some(Cow::Borrowed(in_memory(buffer))).filter(|bytes| !bytes.is_empty());
+            return Some(Cow::Borrowed(in_memory(buffer)));
         }
     }
-    detach(request)?.read().filter(|whole| !whole.is_empty()).map(Cow::Owned)
+    let mut whole = Vec::new();
+    each_buffer(request, |buffer| {
+        if buffer.in_file() == 0 {
+            whole.extend_from_slice(in_memory(buffer));
+            return Some(());
+        }
+        // SAFETY: the file is open while its buffer is.
+        let file = unsafe { BorrowedFd::borrow_raw((*buffer.file).fd) };
+        read_file(file, buffer.file_pos, buffer.file_last, &mut whole)
+    })?;
+    Some(Cow::Owned(whole))
 }
 
 /// A body that is read without its request, on whatever thread.
@@ -118,7 +135,7 @@ impl Detached {
         for piece in self.pieces {
             match piece {
                 Piece::Memory(bytes) => whole.extend_from_slice(&bytes),
-                Piece::File { file, from, to } => read_file(&file, from, to, &mut whole)?,
+                Piece::File { file, from, to } => read_file(file.as_fd(), from, to, &mut whole)?,
             }
         }
         Some(whole)
@@ -154,7 +171,7 @@ fn in_memory(buffer: &nginx_sys::ngx_buf_t) -> &[u8] {
 }
 
 /// A body over `client_body_buffer_size` lies in nginx's temporary file, fresh in the page cache.
-fn read_file(file: &OwnedFd, from: i64, to: i64, whole: &mut Vec<u8>) -> Option<()> {
+fn read_file(file: BorrowedFd<'_>, from: i64, to: i64, whole: &mut Vec<u8>) -> Option<()> {
     let missing = usize::try_from(to - from).ok()?;
     let start = whole.len();
     whole.resize(start + missing, 0);

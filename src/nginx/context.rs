@@ -42,6 +42,8 @@ pub(super) enum ValidationState {
     Body(BodyCheck),
     /// A helper thread has the body; the request waits.
     Away { _ticket: Ticket },
+    /// The body could not be read.
+    Unreadable,
     /// Everything was looked at: the decision, until it is carried out.
     Judged(Option<Decision>),
 }

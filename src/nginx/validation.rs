@@ -5,6 +5,7 @@
 
 use super::body::{self, Body};
 use super::context::{self, RequestContext, Validation, ValidationState};
+use super::log;
 use super::phases::Judged;
 use super::request::Request;
 use super::suspend::{self, Ticket};
@@ -96,6 +97,7 @@ pub(super) fn body(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
         ValidationState::Judged(decision) => {
             Judged::Decided(decision.take().unwrap_or(Decision::Continue))
         }
+        ValidationState::Unreadable => unreadable(request),
         ValidationState::Body(_) => {
             if let Body::Coming(status) = body::read(request) {
                 return Judged::Waits(status);
@@ -107,35 +109,45 @@ pub(super) fn body(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
 
 fn check(request: Request<'_>, validation: &mut Validation) -> Judged {
     let ValidationState::Body(check) = &validation.state else { return Judged::Failed };
-    let heavy = check.is_heavy(body::length(request));
-    let away = if heavy { body::detach(request) } else { None };
-    if heavy && away.is_none() {
-        return Judged::Failed;
+    if !check.is_heavy(body::length(request)) {
+        let Some(bytes) = body::whole(request) else { return unreadable(request) };
+        let decision = validate::decide_body(&validation.plan, check, &bytes);
+        validation.state = ValidationState::Judged(None);
+        return Judged::Decided(decision);
     }
+    let Some(body) = body::detach(request) else { return unreadable(request) };
     let state = std::mem::replace(&mut validation.state, ValidationState::Judged(None));
     let ValidationState::Body(check) = state else { return Judged::Failed };
-    let Some(body) = away else {
-        let bytes = body::bytes(request).unwrap_or_default();
-        return Judged::Decided(validate::decide_body(&validation.plan, &check, &bytes));
-    };
     let ticket = Ticket::new(request);
     let number = ticket.number();
     validation.state = ValidationState::Away { _ticket: ticket };
     let plan = Arc::clone(&validation.plan);
     worker::offload(move || {
         // Read here, so that bodies that wait for their turn lie in their files and not in memory.
-        let bytes = body.read().unwrap_or_default();
-        let decision = validate::decide_body(&plan, &check, &bytes);
+        let decision = body.read().map(|bytes| validate::decide_body(&plan, &check, &bytes));
         worker::post(move || {
             suspend::resume(number, |request| {
                 let validation = context_of(request).and_then(|it| it.validation.as_mut());
                 if let Some(validation) = validation {
-                    validation.state = ValidationState::Judged(Some(decision));
+                    validation.state = match decision {
+                        Some(decision) => ValidationState::Judged(Some(decision)),
+                        None => ValidationState::Unreadable,
+                    };
                 }
             });
         });
     });
     Judged::Waits(suspend::suspend(request))
+}
+
+/// A body that is there and cannot be looked at must not pass for none.
+fn unreadable(request: Request<'_>) -> Judged {
+    log::write(
+        request.log(),
+        log::Level::Alert,
+        format_args!("validate: cannot read the body's file"),
+    );
+    Judged::Failed
 }
 
 fn is_not_judged(request: Request<'_>) -> bool {
