@@ -79,6 +79,11 @@ pub(super) struct BodyType<'a> {
 }
 
 impl<'a> BodyType<'a> {
+    /// The parameters, as long as all readers see the same ones.
+    pub(super) fn parameters(&self) -> Option<Parameters<'a>> {
+        Parameters::parse(self.parameters)
+    }
+
     /// The type of a Content-Type header's value; `None` when it is not of the form `a/b`.
     pub(super) fn parse(value: &'a [u8]) -> Option<Self> {
         let mut parts = value.splitn(2, |byte| *byte == b';');
@@ -86,8 +91,7 @@ impl<'a> BodyType<'a> {
         let parameters = parts.next().unwrap_or_default();
         let slash = essence.iter().position(|byte| *byte == b'/')?;
         let (main, sub) = (essence.get(..slash)?, essence.get(slash + 1..)?);
-        let token = |part: &[u8]| !part.is_empty() && part.iter().all(|byte| is_token(*byte));
-        (token(main) && token(sub)).then_some(Self { main, sub, parameters })
+        (is_token_text(main) && is_token_text(sub)).then_some(Self { main, sub, parameters })
     }
 
     fn is_json(&self) -> bool {
@@ -97,7 +101,7 @@ impl<'a> BodyType<'a> {
                 || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json")))
     }
 
-    /// What the body is; a multipart body without a boundary cannot be read and is `None`.
+    /// What the body is; a multipart body without one boundary cannot be read and is `None`.
     pub(super) fn kind(&self) -> Option<Kind> {
         let is = |main: &[u8], sub: &[u8]| {
             self.main.eq_ignore_ascii_case(main) && self.sub.eq_ignore_ascii_case(sub)
@@ -107,13 +111,21 @@ impl<'a> BodyType<'a> {
         } else if is(b"application", b"x-www-form-urlencoded") {
             Kind::Form
         } else if is(b"multipart", b"form-data") {
-            Kind::Multipart(
-                parameter(self.parameters, b"boundary").filter(|found| !found.is_empty())?,
-            )
+            let parameters = self.parameters()?;
+            let boundary = parameters.get(b"boundary").filter(|found| !found.is_empty())?;
+            if parameters.has_extended(b"boundary") {
+                return None;
+            }
+            Kind::Multipart(boundary.to_vec())
         } else {
             Kind::Other
         })
     }
+}
+
+/// True for a token.
+pub(super) fn is_token_text(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|byte| is_token(*byte))
 }
 
 /// True for the characters of a token.
@@ -127,43 +139,74 @@ fn is_token(byte: u8) -> bool {
     }
 }
 
-/// The value of a parameter behind `;`, quotes and escapes removed.
-///
-/// Source: RFC 9110 section 5.6.6.
-pub(super) fn parameter(mut parameters: &[u8], name: &[u8]) -> Option<Vec<u8>> {
-    loop {
-        parameters = parameters.trim_ascii_start();
-        let equals = parameters.iter().position(|byte| matches!(byte, b'=' | b';'))?;
-        let (found, rest) = parameters.split_at(equals);
-        let mut rest = rest;
-        let mut value = Vec::new();
-        if let Some(behind) = rest.strip_prefix(b"=") {
-            (value, rest) = parameter_value(behind.trim_ascii_start());
-            if found.trim_ascii().eq_ignore_ascii_case(name) {
-                return Some(value);
+/// The parameters behind a `;`, as long as all readers see the same ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Parameters<'a>(Vec<(&'a [u8], Vec<u8>)>);
+
+impl<'a> Parameters<'a> {
+    /// The parameters of a text; `None` where it is not of the grammar or names one twice, because readers then differ in
+    /// what they skip, mend and prefer.
+    ///
+    /// Source: RFC 9110 section 5.6.6.
+    pub(super) fn parse(text: &'a [u8]) -> Option<Self> {
+        let (mut found, mut rest) = (Vec::<(&[u8], Vec<u8>)>::new(), text);
+        loop {
+            rest = rest.trim_ascii_start();
+            let Some(first) = rest.first() else { return Some(Self(found)) };
+            if *first != b';' {
+                let name = rest.split(|byte| !is_token(*byte)).next()?;
+                let (value, behind) = value(rest.get(name.len()..)?.strip_prefix(b"=")?)?;
+                let is_taken = found.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+                if name.is_empty() || is_taken {
+                    return None;
+                }
+                found.push((name, value));
+                rest = behind.trim_ascii_start();
             }
+            rest = match rest {
+                [] => return Some(Self(found)),
+                [b';', behind @ ..] => behind,
+                _ => return None,
+            };
         }
-        drop(value);
-        let next = rest.iter().position(|byte| *byte == b';')?;
-        parameters = rest.get(next + 1..)?;
+    }
+
+    /// The value of a parameter, quotes and escapes removed.
+    pub(super) fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        let found = self.0.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_slice())
+    }
+
+    /// True when a parameter is given by an extended name, `name*` or a piece of one, `name*0`.
+    ///
+    /// Source: RFC 2231 sections 3 and 4.
+    pub(super) fn has_extended(&self, name: &[u8]) -> bool {
+        self.0.iter().any(|(other, _)| {
+            other.split_at_checked(name.len()).is_some_and(|(start, behind)| {
+                start.eq_ignore_ascii_case(name) && behind.starts_with(b"*")
+            })
+        })
     }
 }
 
-fn parameter_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
+/// A token or a quoted string, and what stands behind it.
+fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let Some(quoted) = text.strip_prefix(b"\"") else {
-        let end = text.iter().position(|byte| *byte == b';').unwrap_or(text.len());
-        let (value, rest) = text.split_at(end);
-        return (value.trim_ascii().to_vec(), rest);
+        let token = text.split(|byte| !is_token(*byte)).next()?;
+        return (!token.is_empty()).then(|| (token.to_vec(), text.split_at(token.len()).1));
     };
     let (mut value, mut bytes) = (Vec::new(), quoted.iter());
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => break,
-            b'\\' => value.extend(bytes.next()),
+    loop {
+        match bytes.next()? {
+            b'"' => return Some((value, bytes.as_slice())),
+            // Paths of Windows have backslashes that escape nothing.
+            b'\\' => match bytes.as_slice().first()? {
+                b'"' | b'\\' => value.extend(bytes.next()),
+                _ => value.push(b'\\'),
+            },
             byte => value.push(*byte),
         }
     }
-    (value, bytes.as_slice())
 }
 
 /// How a body is encoded.
@@ -264,6 +307,14 @@ mod tests {
             ("multipart/form-data; charset=\"a;b\"; BOUNDARY=\"a\\\"b c\"", multipart("a\"b c")),
             ("multipart/form-data", None),
             ("multipart/form-data; boundary=", None),
+            ("multipart/form-data; boundary=\"", None),
+            ("multipart/form-data; boundary=\"\"", None),
+            ("multipart/form-data; boundary=a;", multipart("a")),
+            ("multipart/form-data; boundary=a b", None),
+            ("multipart/form-data; boundary=a; boundary=b", None),
+            ("multipart/form-data; boundary=a; Boundary*=b", None),
+            ("multipart/form-data; boundary*0=a", None),
+            ("multipart/form-data; boundary=a; charset", None),
             ("multipart/mixed; boundary=a", Some(Kind::Other)),
         ] {
             let kind = BodyType::parse(value.as_bytes()).and_then(|body| body.kind());

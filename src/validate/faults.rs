@@ -7,7 +7,7 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use super::json::Json;
-use super::tree::{MAX_ERRORS, Node, Spent, Tree};
+use super::tree::{MAX_ERRORS, MAX_ERRORS_AT_LAST, Node, Spent, Tree};
 use crate::decision::{Fault, MAX_FAULTS};
 
 /// Where a checked value comes from.
@@ -38,30 +38,47 @@ pub(super) fn faults(
     value: &Json<'_>,
     origin: &Origin<'_>,
 ) -> Vec<Fault> {
-    let spent = Spent::default();
     let mut faults = Vec::new();
-    for error in validator.iter_errors(Node { value, spent: &spent }) {
-        if is_late(&error) {
-            continue;
-        }
-        add(&error, origin, &mut faults);
-        if faults.len() >= MAX_FAULTS {
+    for max_errors in [MAX_ERRORS, MAX_ERRORS_AT_LAST] {
+        let spent = Spent::new(max_errors);
+        faults = faults_within(validator, Node { value, spent: &spent }, origin);
+        if faults.len() >= MAX_FAULTS || spent.errors.get() < max_errors {
             break;
         }
     }
-    faults.truncate(MAX_FAULTS);
     if faults.is_empty() {
         faults.push(origin.fault("schema", "does not conform to the schema"));
     }
     faults
 }
 
-/// True for an error made after the document appeared to end.
-fn is_late(error: &ValidationError<'_>) -> bool {
-    error.instance().as_u64().is_some_and(|serial| serial >= MAX_ERRORS)
+fn faults_within(validator: &Validator<Tree>, node: Node<'_>, origin: &Origin<'_>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let max_errors = node.spent.max_errors;
+    for error in validator.iter_errors(node) {
+        // Alternatives are numbered after what is wrong with each.
+        let kind = error.kind();
+        let is_alternative = matches!(
+            kind,
+            ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. }
+        );
+        if is_alternative || !is_late(&error, max_errors) {
+            add(&error, origin, max_errors, &mut faults);
+        }
+        if faults.len() >= MAX_FAULTS {
+            break;
+        }
+    }
+    faults.truncate(MAX_FAULTS);
+    faults
 }
 
-fn add(error: &ValidationError<'_>, origin: &Origin<'_>, faults: &mut Vec<Fault>) {
+/// True for an error made after the document appeared to end.
+fn is_late(error: &ValidationError<'_>, max_errors: u64) -> bool {
+    error.instance().as_u64().is_some_and(|serial| serial >= max_errors)
+}
+
+fn add(error: &ValidationError<'_>, origin: &Origin<'_>, max_errors: u64, faults: &mut Vec<Fault>) {
     let pointer = shortened_pointer(error.instance_path().as_str()).into_owned();
     let (keyword, message) = describe(error);
     faults.push(Fault {
@@ -78,8 +95,8 @@ fn add(error: &ValidationError<'_>, origin: &Origin<'_>, faults: &mut Vec<Fault>
         return;
     };
     if let Some(branch) = meant_branch(context, error.instance_path().as_str()) {
-        for inner in branch.iter().filter(|inner| !is_late(inner)) {
-            add(inner, origin, faults);
+        for inner in branch.iter().filter(|inner| !is_late(inner, max_errors)) {
+            add(inner, origin, max_errors, faults);
             if faults.len() >= MAX_FAULTS {
                 return;
             }

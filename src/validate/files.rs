@@ -53,6 +53,8 @@ fn to_value(json: &Json<'_>, pointer: &str) -> Result<Value, Invalid> {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Bool(*value),
         Json::String(text) => Value::String(text.clone().into_owned()),
+        // No text has one.
+        Json::File => Value::Null,
         Json::Number(text) => Value::Number(exact_number(text, pointer)?),
         Json::Array(items) => {
             let items = items.iter().enumerate();

@@ -25,6 +25,8 @@ pub enum Json<'a> {
     Array(Vec<Json<'a>>),
     /// An object, names unique.
     Object(Members<'a>),
+    /// A file of a form: a string of which nothing is known.
+    File,
 }
 
 /// The members of an object: in the order written, or sorted by name once there are more than [`MAX_SCANNED_MEMBERS`].
@@ -110,6 +112,26 @@ fn read_object<'a>(reader: &mut Reader<'a>) -> Result<Json<'a>, NotJson> {
         done = reader.leaves(b'}')?;
     }
     Members::new(members).map(Json::Object).ok_or(reader.wrong("duplicate name"))
+}
+
+impl Json<'_> {
+    /// The value, borrowing from nothing.
+    pub(super) fn into_owned(self) -> Json<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(value) => Json::Bool(value),
+            Self::Number(text) => Json::Number(owned(text)),
+            Self::String(text) => Json::String(owned(text)),
+            Self::Array(items) => Json::Array(items.into_iter().map(Json::into_owned).collect()),
+            Self::Object(Members(members)) => {
+                let members =
+                    members.into_iter().map(|(name, value)| (owned(name), value.into_owned()));
+                Json::Object(Members(members.collect()))
+            }
+            Self::File => Json::File,
+        }
+    }
 }
 
 impl From<Literal> for Json<'_> {

@@ -148,7 +148,7 @@ fn check_head<H: RequestHead>(
     plan: &ValidatePlan,
     facts: &HeadFacts<'_, H>,
 ) -> Result<Option<BodyCheck>, Refusal> {
-    let own = Inputs::new(facts.head, facts.path_parameters, &plan.parameters);
+    let own = Inputs::new(facts.head, facts.path_parameters, &plan.parameters, plan.max_depth);
     check_parameters(plan, Policy::ValidateParam, &plan.parameters, &own)?;
     let body_type = plan.content_headers.body_type(facts.head);
     let kind = body_type.and_then(|body| body.kind());
@@ -222,7 +222,7 @@ fn openapi_rule<H: RequestHead>(
         Lookup::NoPath => return Err(no_operation()),
         Lookup::NoMethod(allow) => return Err(no_method(allow)),
     };
-    let inputs = Inputs::new(facts.head, &found.path, &found.operation.parameters);
+    let inputs = Inputs::new(facts.head, &found.path, &found.operation.parameters, plan.max_depth);
     check_parameters(plan, Policy::ValidateOpenapi, &found.operation.parameters, &inputs)?;
     Ok(found.operation.body.as_ref().map(|body| {
         let readable = sent.readable_type(api.takes_gzip());
@@ -379,7 +379,7 @@ fn check_form(
         Some(Kind::Multipart(boundary)) => {
             form::multipart(body, boundary, shape, typed, plan.max_depth)
         }
-        _ => form::urlencoded(body, shape, typed),
+        _ => form::urlencoded(body, shape, typed, plan.max_depth),
     };
     let broken = |reason| does_not_conform(plan, rule, vec![BODY.fault("content", reason)]);
     let typed = read(schema.shape(), true).map_err(broken)?;

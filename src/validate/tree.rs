@@ -19,17 +19,35 @@ use super::json::{Json, Members};
 /// Errors of one document after which no more are looked for, those inside `anyOf` and `oneOf` included.
 pub(super) const MAX_ERRORS: u64 = 256;
 
+/// The same when those gave too little to tell: alternatives can use up all of them.
+pub(super) const MAX_ERRORS_AT_LAST: u64 = 4_096;
+
 /// The representation's name for the validator's type parameter.
 #[derive(Debug)]
 pub(super) struct Tree;
 
 /// What checking one document has cost so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Spent {
     /// Errors made.
     pub(super) errors: Cell<u64>,
+    /// Errors after which the document appears to end.
+    pub(super) max_errors: u64,
     /// Patterns that were tried again with more steps.
     pub(super) long_matches: Cell<u32>,
+}
+
+impl Spent {
+    /// Nothing spent yet.
+    pub(super) fn new(max_errors: u64) -> Self {
+        Self { errors: Cell::default(), max_errors, long_matches: Cell::default() }
+    }
+}
+
+impl Default for Spent {
+    fn default() -> Self {
+        Self::new(MAX_ERRORS)
+    }
 }
 
 /// A value of a document, and what the document has cost.
@@ -41,7 +59,7 @@ pub(super) struct Node<'a> {
 
 impl Node<'_> {
     fn is_cut_short(&self) -> bool {
-        self.spent.errors.get() >= MAX_ERRORS
+        self.spent.errors.get() >= self.spent.max_errors
     }
 }
 
@@ -113,7 +131,7 @@ impl<'a> json::Node<'a, Tree> for Node<'a> {
             Json::Null => JsonType::Null,
             Json::Bool(_) => JsonType::Boolean,
             Json::Number(_) => JsonType::Number,
-            Json::String(_) => JsonType::String,
+            Json::String(_) | Json::File => JsonType::String,
             Json::Array(_) => JsonType::Array,
             Json::Object(_) => JsonType::Object,
         }
@@ -305,6 +323,8 @@ pub(super) fn equals(value: &Json<'_>, expected: &Value) -> bool {
 /// True when two values are equal as JSON Schema counts it: numbers by value, objects in any order.
 fn is_same(a: &Json<'_>, b: &Json<'_>) -> bool {
     match (a, b) {
+        // Two files are not the same for all that is known.
+        (Json::File, _) | (_, Json::File) => false,
         (Json::Number(a), Json::Number(b)) => a == b || Decimal::parse(a) == Decimal::parse(b),
         (Json::Array(a), Json::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
@@ -350,7 +370,7 @@ fn hash(value: &Json<'_>, keys: &RandomState) -> u64 {
     let mut hasher = keys.build_hasher();
     std::mem::discriminant(value).hash(&mut hasher);
     match value {
-        Json::Null => {}
+        Json::Null | Json::File => {}
         Json::Bool(value) => value.hash(&mut hasher),
         Json::Number(text) => Decimal::parse(text).hash(&mut hasher),
         Json::String(text) => text.hash(&mut hasher),

@@ -51,6 +51,8 @@ pub(super) struct Inputs<'a, H> {
     pub(super) query: Vec<Pair<'a>>,
     /// The path's parameters, undecoded; `None` for one that a path of its route would have.
     pub(super) path: &'a [(&'a str, Option<&'a [u8]>)],
+    /// How deep JSON may nest.
+    pub(super) max_depth: usize,
 }
 
 impl<'a, H: RequestHead> Inputs<'a, H> {
@@ -59,10 +61,11 @@ impl<'a, H: RequestHead> Inputs<'a, H> {
         head: &'a H,
         path: &'a [(&'a str, Option<&'a [u8]>)],
         parameters: &[Parameter],
+        max_depth: usize,
     ) -> Self {
         let in_query = parameters.iter().any(|parameter| parameter.place == Place::Query);
         let query = if in_query { decode::pairs(head.query()).collect() } else { Vec::new() };
-        Self { head, query, path }
+        Self { head, query, path, max_depth }
     }
 }
 
@@ -124,7 +127,7 @@ impl Parameter {
         faults: &mut Vec<Fault>,
     ) {
         let found = match self.place {
-            Place::Query => return self.check_query(&inputs.query, detailed, faults),
+            Place::Query => return self.check_query(inputs, detailed, faults),
             Place::Header => self.find_header(inputs.head),
             Place::Cookie => self.find_cookie(inputs.head),
             Place::Path => match inputs.path.iter().find(|(name, _)| *name == self.name) {
@@ -145,7 +148,8 @@ impl Parameter {
                     Place::Header => Cow::Borrowed(&**raw),
                     _ => decode::percent_decode(raw, false),
                 };
-                return self.check_json(&decoded, schema, detailed, faults);
+                let read = json::parse(&decoded, inputs.max_depth);
+                return self.check_json(read, schema, detailed, faults);
             }
             Content::Styled(schema) => schema.shape(),
         };
@@ -170,7 +174,8 @@ impl Parameter {
         Reader { style: self.style, explode: self.explode, shape, reading, decoding }
     }
 
-    fn check_query(&self, pairs: &[Pair<'_>], detailed: bool, faults: &mut Vec<Fault>) {
+    fn check_query<H>(&self, inputs: &Inputs<'_, H>, detailed: bool, faults: &mut Vec<Fault>) {
+        let pairs = &inputs.query;
         let mut own = pairs.iter().filter(|pair| *pair.name == *self.name.as_bytes());
         let schema = match &self.content {
             Content::Styled(schema) => schema,
@@ -187,10 +192,14 @@ impl Parameter {
                     return faults.push(self.origin().fault("style", Misread::Repeated.message()));
                 }
                 let decoded = decode::percent_decode(first.value, true);
-                return self.check_json(&decoded, schema, detailed, faults);
+                let read = json::parse(&decoded, inputs.max_depth);
+                return self.check_json(read, schema, detailed, faults);
             }
         };
-        if self.allow_empty && own.next().is_some_and(|pair| pair.value.is_empty()) {
+        if self.allow_empty
+            && own.next().is_some_and(|pair| pair.value.is_empty())
+            && own.all(|pair| pair.value.is_empty())
+        {
             return;
         }
         let shape = schema.shape();
@@ -231,8 +240,14 @@ impl Parameter {
         }
     }
 
-    fn check_json(&self, text: &[u8], schema: &Schema, detailed: bool, faults: &mut Vec<Fault>) {
-        match json::parse(text, DEFAULT_DEPTH) {
+    fn check_json(
+        &self,
+        read: Result<Json<'_>, json::NotJson>,
+        schema: &Schema,
+        detailed: bool,
+        faults: &mut Vec<Fault>,
+    ) {
+        match read {
             Err(_) => faults.push(self.origin().fault("content", "must be JSON")),
             Ok(value) if schema.is_valid(&value) => {}
             Ok(value) if detailed => faults.extend(schema.faults(&value, &self.origin())),
@@ -269,9 +284,6 @@ impl Parameter {
         joined(own, b",")
     }
 }
-
-/// JSON nesting of a parameter written as JSON.
-const DEFAULT_DEPTH: usize = 64;
 
 fn joined<'a>(mut values: impl Iterator<Item = &'a [u8]>, separator: &[u8]) -> Found<'a> {
     let Some(first) = values.next() else {

@@ -298,6 +298,66 @@ fn a_long_list_of_bad_items_costs_twenty_errors() {
 }
 
 #[test]
+fn alternatives_that_fail_often_leave_room_for_other_errors() {
+    let folder = Folder::with(&[(
+        "s.json",
+        r#"{"properties":{
+            "a":{"anyOf":[{"items":{"type":"integer"}},{"items":{"type":"boolean"}}]},
+            "b":{"type":"integer"}}}"#,
+    )]);
+    let plan = folder.plan(&["validate_body s.json"]);
+    for count in [100, 300] {
+        let body = format!(r#"{{"a":[{}""],"b":""}}"#, "\"\",".repeat(count));
+        let Err((400, _, faults)) = outcome(&plan, &body) else { panic!() };
+        assert_eq!(faults, ["/a anyOf", "/b type"], "{count}");
+    }
+    let body = format!(r#"{{"a":[{}""],"b":""}}"#, "\"\",".repeat(100_000));
+    let Err((400, _, faults)) = outcome(&plan, &body) else { panic!() };
+    assert_eq!(faults, ["/a anyOf"]);
+}
+
+#[test]
+fn json_in_forms_nests_no_deeper_than_bodies() {
+    let folder = Folder::with(&[("s.json", r#"{"properties":{"o":{"type":"object"}}}"#)]);
+    let types = "content_type=application/x-www-form-urlencoded,multipart/form-data";
+    let plan = folder.plan(&[&format!("validate_body s.json {types}"), "validate_depth 3"]);
+    for (value, passes) in [(r#"{"a":{"b":{}}}"#, true), (r#"{"a":{"b":{"c":{}}}}"#, false)] {
+        for body in [format!("o={value}"), format!("o={}", value.replace('{', "%7B"))] {
+            let head = post("application/x-www-form-urlencoded");
+            let outcome = decide(&plan, &head, "/", body.as_bytes());
+            assert_eq!(outcome.is_ok(), passes, "{body}");
+        }
+        let body = format!("--B\r\nContent-Disposition: form-data; name=o\r\n\r\n{value}\r\n--B--");
+        let head = post("multipart/form-data; boundary=B");
+        assert_eq!(decide(&plan, &head, "/", body.as_bytes()).is_ok(), passes, "{body}");
+    }
+}
+
+#[test]
+fn nothing_is_asked_of_the_text_of_a_file() {
+    let folder = Folder::with(&[(
+        "s.json",
+        r#"{"required":["f"],"properties":{"f":{"type":"string","minLength":1,"maxLength":9,"pattern":"^(?!y)x","format":"email"},"n":{"type":"integer"},
+            "many":{"type":"array","items":{"type":"string","minLength":1},"uniqueItems":true,"minItems":2}}}"#,
+    )]);
+    let plan = folder.plan(&["validate_body s.json content_type=multipart/form-data"]);
+    let part = |name: &str| {
+        format!("--B\r\nContent-Disposition: form-data; name={name}; filename=a\r\n\r\n\u{1}\r\n")
+    };
+    for (names, expected) in [
+        (&["f"][..], Ok(())),
+        (&["f", "many", "many"], Ok(())),
+        (&["f", "many"], Err((400, BAD_BODY.to_owned(), vec!["/many minItems".to_owned()]))),
+        (&["f", "n"], Err((400, BAD_BODY.to_owned(), vec!["/n type".to_owned()]))),
+    ] {
+        let parts: String = names.iter().map(|name| part(name)).collect();
+        let head = post("multipart/form-data; boundary=B");
+        let outcome = decide(&plan, &head, "/", format!("{parts}--B--").as_bytes());
+        assert_eq!(outcome, expected, "{names:?}");
+    }
+}
+
+#[test]
 fn errors_name_the_branch_that_was_meant() {
     let folder = Folder::with(&[(
         "s.json",

@@ -336,6 +336,37 @@ fn an_encoded_slash_is_no_way_round_an_operation() {
 }
 
 #[test]
+fn an_empty_argument_that_is_allowed_allows_no_other() {
+    let plan = small(
+        r#"{"openapi":"3.0.0","info":{"title":"t","version":"1"},"paths":{"/a":{"get":{"parameters":[
+            {"name":"ae","in":"query","allowEmptyValue":true,"schema":{"type":"integer"}}],"responses":{}}}}}"#,
+        "",
+    );
+    for (query, passes) in [
+        ("ae=", true),
+        ("ae", true),
+        ("ae=&ae=", true),
+        ("ae=5", true),
+        ("ae=&ae=x", false),
+        ("ae=x&ae=", false),
+    ] {
+        assert_eq!(decide(&plan, &get(query), "/a", b"").is_ok(), passes, "{query}");
+    }
+}
+
+#[test]
+fn json_in_parameters_nests_no_deeper_than_bodies() {
+    let folder = Folder::with(&[(
+        "api.json",
+        r#"{"openapi":"3.0.0","info":{"title":"t","version":"1"},"paths":{"/a":{"get":{"parameters":[
+            {"name":"q","in":"query","content":{"application/json":{"schema":{}}}}],"responses":{}}}}}"#,
+    )]);
+    let plan = folder.plan(&["validate_openapi api.json", "validate_depth 2"]);
+    assert_eq!(decide(&plan, &get("q=[[1]]"), "/a", b""), Ok(()));
+    assert_eq!(decide(&plan, &get("q=[[[]]]"), "/a", b""), bad_param(&[" content"]));
+}
+
+#[test]
 fn version_3_1_is_json_schema_2020_12() {
     let plan = small(
         r##"{"openapi":"3.1.0","info":{"title":"t","version":"1"},"servers":[{"url":"/api"}],
