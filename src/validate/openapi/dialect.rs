@@ -133,28 +133,56 @@ fn bound_integers(object: &mut Map<String, Value>) {
     object.entry("maximum").or_insert(most.into());
 }
 
-/// A property that only responses have is required in responses only.
+/// A property that only responses have is required in responses only, also where another part of an `allOf` requires it.
 fn forget_read_only(object: &mut Map<String, Value>, original: &Value) {
-    let is_read_only = |schema: &Value| {
-        let referenced = schema.get("$ref").and_then(Value::as_str);
-        let target =
-            referenced.and_then(|reference| original.pointer(reference.strip_prefix('#')?));
-        target.unwrap_or(schema).get("readOnly") == Some(&Value::Bool(true))
-    };
-    let read_only: Vec<String> = object
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .filter(|(_, schema)| is_read_only(schema))
-        .map(|(name, _)| name.clone())
-        .collect();
+    let mut read_only = Vec::new();
+    gather_read_only(object, original, MAX_PARTS_DEPTH, &mut read_only);
+    if !read_only.is_empty() {
+        release(object, &read_only);
+    }
+}
+
+/// Parts of parts that are looked through.
+const MAX_PARTS_DEPTH: usize = 8;
+
+fn referenced<'d>(schema: &'d Value, original: &'d Value) -> &'d Value {
+    let reference = schema.get("$ref").and_then(Value::as_str);
+    reference.and_then(|it| original.pointer(it.strip_prefix('#')?)).unwrap_or(schema)
+}
+
+/// The properties that are `readOnly` in a schema, or in a part of its `allOf`.
+fn gather_read_only(
+    object: &Map<String, Value>,
+    original: &Value,
+    depth: usize,
+    found: &mut Vec<String>,
+) {
+    let is_read_only =
+        |schema: &Value| referenced(schema, original).get("readOnly") == Some(&Value::Bool(true));
+    let properties = object.get("properties").and_then(Value::as_object).into_iter().flatten();
+    found.extend(
+        properties.filter(|(_, schema)| is_read_only(schema)).map(|(name, _)| name.clone()),
+    );
+    let Some(depth) = depth.checked_sub(1) else { return };
+    for part in object.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+        if let Value::Object(part) = referenced(part, original) {
+            gather_read_only(part, original, depth, found);
+        }
+    }
+}
+
+/// Takes names off `required`, in the parts of `allOf` that are written in place as well.
+fn release(object: &mut Map<String, Value>, names: &[String]) {
     let is_left = |required: &mut Vec<Value>| {
-        required.retain(|name| !read_only.iter().any(|read_only| name == read_only));
+        required.retain(|name| !names.iter().any(|released| name == released));
         !required.is_empty()
     };
     if object.get_mut("required").and_then(Value::as_array_mut).is_some_and(|list| !is_left(list)) {
         object.remove("required");
+    }
+    let parts = object.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten();
+    for part in parts.filter_map(Value::as_object_mut) {
+        release(part, names);
     }
 }
 
@@ -168,6 +196,10 @@ fn convert_30(schema: &mut Value, pointer: &str) -> Result<(), Invalid> {
     if let Some(name) = NOT_IN_30.iter().find(|name| object.contains_key(**name)) {
         let reason = format!("the keyword \"{name}\" is not part of OpenAPI 3.0");
         return Err(Invalid::at(format!("{pointer}/{name}"), reason));
+    }
+    if object.get("type").is_some_and(|kind| !kind.is_string()) {
+        let reason = "must be one type in OpenAPI 3.0";
+        return Err(Invalid::at(format!("{pointer}/type"), reason));
     }
     if object.remove("nullable") != Some(Value::Bool(true)) {
         return Ok(());
@@ -186,7 +218,10 @@ mod tests {
     use super::*;
 
     fn converted(version: Version, schema: &str) -> Result<Value, Invalid> {
-        let original = json!({ "components": { "schemas": { "Id": { "readOnly": true } } } });
+        let original = json!({ "components": { "schemas": {
+            "Id": { "readOnly": true },
+            "Base": { "properties": { "id": { "readOnly": true } } },
+        } } });
         let mut schema: Value = serde_json::from_str(schema).unwrap();
         convert(&mut schema, version, &original, "/s")?;
         Ok(schema)
@@ -214,6 +249,14 @@ mod tests {
                 r##"{"required":["name"],"properties":{"id":{"readOnly":true},"ref":{"$ref":"#/components/schemas/Id"},"name":{}}}"##,
             ),
             (
+                r#"{"allOf":[{"properties":{"id":{"readOnly":true}}},{"required":["id","name"]}],"required":["id"]}"#,
+                r#"{"allOf":[{"properties":{"id":{"readOnly":true}}},{"required":["name"]}]}"#,
+            ),
+            (
+                r##"{"allOf":[{"$ref":"#/components/schemas/Base"},{"required":["id"]}]}"##,
+                r##"{"allOf":[{"$ref":"#/components/schemas/Base"},{}]}"##,
+            ),
+            (
                 r#"{"required":["id"],"properties":{"id":{"readOnly":true}}}"#,
                 r#"{"properties":{"id":{"readOnly":true}}}"#,
             ),
@@ -233,6 +276,7 @@ mod tests {
             (Version::V30, r#"{"properties":{"a":{"const":1}}}"#, "/s/properties/a/const"),
             (Version::V30, r#"{"allOf":[{"if":{}}]}"#, "/s/allOf/0/if"),
             (Version::V30, "true", "/s"),
+            (Version::V30, r#"{"items":{"type":["string","null"]}}"#, "/s/items/type"),
             (
                 Version::V31,
                 r#"{"$schema":"http://json-schema.org/draft-07/schema#"}"#,

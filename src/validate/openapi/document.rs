@@ -22,6 +22,9 @@ const DOCUMENT_URI: &str = "file:///openapi";
 pub(super) const METHODS: [&str; 8] =
     ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
+/// Its other fields.
+const ITEM_FIELDS: [&str; 5] = ["$ref", "summary", "description", "servers", "parameters"];
+
 /// A path template of a document with its operations, by upper-case method.
 #[derive(Debug)]
 pub(super) struct PathItem {
@@ -101,7 +104,12 @@ pub(super) fn paths(
         ignores_servers,
         schemas: RefCell::default(),
     };
-    let paths = document.get("paths").and_then(Value::as_object);
+    let paths = match document.get("paths") {
+        Some(Value::Object(paths)) => Some(paths),
+        // A document of version 3.1 may have nothing but components, or webhooks.
+        None if version == Version::V31 => None,
+        _ => return Err(Invalid::at("/paths", "must be an object")),
+    };
     paths
         .into_iter()
         .flatten()
@@ -142,6 +150,16 @@ impl<'d> Reader<'d> {
 
     fn path_item(&self, template: &str, item: &'d Value) -> Result<PathItem, Invalid> {
         let (item, pointer) = self.resolve(item, &format!("/paths/{}", escape(template)))?;
+        let fields = item.as_object().ok_or_else(|| Invalid::at(&*pointer, "must be an object"))?;
+        let is_known = |name: &&String| {
+            METHODS.contains(&name.as_str())
+                || ITEM_FIELDS.contains(&name.as_str())
+                || name.starts_with("x-")
+        };
+        if let Some(unknown) = fields.keys().find(|name| !is_known(name)) {
+            let pointer = format!("{pointer}/{}", escape(unknown));
+            return Err(Invalid::at(pointer, "neither a method nor a field of a path"));
+        }
         self.refuse_servers(item, &pointer)?;
         let shared = self.parameters(item, &pointer)?;
         let mut operations = Vec::new();
@@ -169,6 +187,9 @@ impl<'d> Reader<'d> {
         pointer: &str,
         shared: &[Parameter],
     ) -> Result<Operation, Invalid> {
+        if !operation.is_object() {
+            return Err(Invalid::at(pointer, "must be an object"));
+        }
         self.refuse_servers(operation, pointer)?;
         let mut parameters = self.parameters(operation, pointer)?;
         for parameter in shared {

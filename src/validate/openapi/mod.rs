@@ -115,8 +115,12 @@ impl Api {
                 .map_err(|reason| files::Invalid::at(&*pointer, reason))?;
             for (method, operation) in &operations {
                 let path = operation.path_parameters();
-                if let Some(missing) = path.into_iter().find(|name| !names.contains(name)) {
-                    let reason = format!("the path has no parameter \"{missing}\"");
+                let unknown = path.iter().find(|name| !names.contains(name));
+                let unknown = unknown.map(|name| format!("the path has no parameter \"{name}\""));
+                let undescribed = names.iter().find(|name| !path.contains(name));
+                let undescribed =
+                    undescribed.map(|name| format!("the parameter \"{name}\" is not described"));
+                if let Some(reason) = unknown.or(undescribed) {
                     let pointer = format!("{pointer}/{}", method.to_ascii_lowercase());
                     return Err(files::Invalid::at(pointer, reason));
                 }
@@ -182,6 +186,7 @@ impl Api {
                 let path = names.zip(matched.values.into_iter().map(Some)).collect();
                 Lookup::Found(Found { operation, path })
             }
+            None if self.deny_unknown && item.operations.is_empty() => Lookup::NoPath,
             None if self.deny_unknown => Lookup::NoMethod(&item.allow),
             None => Lookup::Unknown,
         }

@@ -41,6 +41,9 @@ pub(super) struct Matched<'a> {
 impl Router {
     /// Adds template number `template`; answers its parameters' names, or what is wrong with it.
     pub(super) fn add(&mut self, path: &str, template: usize) -> Result<Vec<String>, String> {
+        if !path.starts_with('/') {
+            return Err("a path must begin with a slash".to_owned());
+        }
         if self.nodes.is_empty() {
             self.nodes.push(Node::default());
         }

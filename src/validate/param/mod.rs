@@ -97,10 +97,7 @@ impl Parameter {
             return Err("invalid parameter name \"\"".to_owned());
         }
         if let Content::Styled(schema) = &content {
-            let is_object = schema.shape().readings().any(|reading| reading == Reading::Object);
-            if style == Style::DeepObject && !is_object {
-                return Err("style \"deepObject\" requires a schema of type \"object\"".to_owned());
-            }
+            style.check(schema.shape(), explode)?;
         }
         let name = name.to_owned();
         Ok(Self { name, place, required, content, style, explode, allow_empty: false, header })

@@ -85,6 +85,27 @@ impl Style {
         }
     }
 
+    /// Refuses what no style is defined for.
+    ///
+    /// Source: OpenAPI 3.1 section 4.8.12.4; its table has no such rows.
+    pub(super) fn check(self, shape: &Shape, explode: bool) -> Result<(), String> {
+        let allows = |wanted| shape.readings().any(|reading| reading == wanted);
+        let (name, wanted, wanted_name, wanted_explode) = match self {
+            Self::DeepObject => ("deepObject", Reading::Object, "object", true),
+            Self::SpaceDelimited => ("spaceDelimited", Reading::Array, "array", false),
+            Self::PipeDelimited => ("pipeDelimited", Reading::Array, "array", false),
+            Self::Simple | Self::Label | Self::Matrix | Self::Form => return Ok(()),
+        };
+        if !allows(wanted) {
+            return Err(format!("style \"{name}\" requires a schema of type \"{wanted_name}\""));
+        }
+        if explode != wanted_explode {
+            let word = if wanted_explode { "on" } else { "off" };
+            return Err(format!("style \"{name}\" requires \"explode={word}\""));
+        }
+        Ok(())
+    }
+
     /// OpenAPI's default of `explode`.
     pub(in crate::validate) fn default_explode(self) -> bool {
         matches!(self, Self::Form | Self::DeepObject)

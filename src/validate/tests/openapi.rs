@@ -285,6 +285,8 @@ fn unknown_paths_and_methods_pass_unless_denied() {
         assert_eq!(found(&deny, method, path), denied, "{method} {path}");
         assert_eq!(found(&allow, method, path), None, "{method} {path}");
     }
+    let empty = r#"{"openapi":"3.0.0","info":{"title":"t","version":"1"},"paths":{"/a":{}}}"#;
+    assert_eq!(found(&small(empty, "unknown=deny"), "GET", "/a"), no_path);
     assert!(found(&harbour("base=/api unknown=deny"), "GET", "/api/status").is_none());
     assert!(found(&harbour("base=/ unknown=deny"), "GET", "/status").is_none());
 }
@@ -430,6 +432,37 @@ fn what_is_not_supported_is_named() {
     for (document, expected) in [
         (r#"{"swagger":"2.0"}"#.to_owned(), r#""/openapi": the version must be 3.0 or 3.1"#),
         (r#"{"openapi":"3.2.0"}"#.to_owned(), r#""/openapi": the version must be 3.0 or 3.1"#),
+        (r#"{"openapi":"3.0.0"}"#.to_owned(), r#""/paths": must be an object"#),
+        (r#"{"openapi":"3.1.0","paths":[]}"#.to_owned(), r#""/paths": must be an object"#),
+        (document(r#""users":{}"#), r#""/paths/users": a path must begin with a slash"#),
+        (document(r#""/a":null"#), r#""/paths/~1a": must be an object"#),
+        (document(r#""/a":{"get":null}"#), r#""/paths/~1a/get": must be an object"#),
+        (
+            document(r#""/a":{"gett":{}}"#),
+            r#""/paths/~1a/gett": neither a method nor a field of a path"#,
+        ),
+        (
+            document(r#""/a/{b}.{c}":{"parameters":[{"name":"b","in":"path"}],"put":{}}"#),
+            r#""/paths/~1a~1{b}.{c}/put": the parameter "c" is not described"#,
+        ),
+        (
+            parameter(
+                r#"{"name":"x","in":"query","style":"deepObject","explode":false,"schema":{"type":"object"}}"#,
+            ),
+            r#""/paths/~1a~1{b}/get/parameters/0": style "deepObject" requires "explode=on""#,
+        ),
+        (
+            parameter(
+                r#"{"name":"x","in":"query","style":"pipeDelimited","explode":true,"schema":{"type":"array"}}"#,
+            ),
+            r#""/paths/~1a~1{b}/get/parameters/0": style "pipeDelimited" requires "explode=off""#,
+        ),
+        (
+            parameter(
+                r#"{"name":"x","in":"query","style":"spaceDelimited","schema":{"type":"object"}}"#,
+            ),
+            r#""/paths/~1a~1{b}/get/parameters/0": style "spaceDelimited" requires a schema of type "array""#,
+        ),
         (
             r#"{"openapi":"3.1.0","jsonSchemaDialect":"https://example.com/d"}"#.to_owned(),
             r#""/jsonSchemaDialect": unsupported dialect"#,

@@ -33,10 +33,14 @@ static PLANS: LazyLock<Plans> = LazyLock::new(|| {
     let mut plans = Vec::new();
     for (place, style) in STYLES {
         for (number, schema) in SCHEMAS.iter().enumerate() {
-            if style == "deepObject" && number < 2 {
-                continue;
-            }
-            for explode in ["explode=on", "explode=off"] {
+            let explodes = match style {
+                "deepObject" if number < 2 => continue,
+                "spaceDelimited" | "pipeDelimited" if number == 0 || number == 2 => continue,
+                "deepObject" => &["explode=on"][..],
+                "spaceDelimited" | "pipeDelimited" => &["explode=off"],
+                _ => &["explode=on", "explode=off"],
+            };
+            for explode in explodes {
                 let style = format!("style={style}");
                 let words = [place, "id", "required", schema, &style, explode];
                 let line = ("validate_param", &words[..]);
