@@ -11,6 +11,7 @@ use crate::config::{LocationDirectives, LocationPlan};
 use crate::directive::DirectiveError;
 use crate::key_auth::ArgumentName;
 use crate::observe::Endpoint;
+use crate::route::RoutePlan;
 use nginx_sys::{
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_module,
     ngx_http_handler_pt,
@@ -140,6 +141,13 @@ impl LocationConf {
         let is_innermost = core.locations.is_null() && !self.directives.method.has_blocks();
         if core.name.len > 0 && is_innermost {
             self.directives.key_auth.check_failures()?;
+        }
+        if core.name.len > 0 && is_innermost || core.noname() != 0 {
+            let route = self.plan.route.as_deref();
+            self.directives.validate.check_path(|name| {
+                let is_of_route = |route: &RoutePlan| route.parameter_names().any(|it| it == name);
+                route.is_some_and(is_of_route) || scope::captures(&self.scope, name)
+            })?;
         }
         if core.noname() != 0 {
             // It is the same location still.

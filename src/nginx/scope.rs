@@ -56,6 +56,13 @@ pub(super) unsafe fn of(
     scope
 }
 
+/// True when a pattern of the level or of one around it has a capture of this name; nginx's variables know no case.
+pub(super) fn captures(scope: &str, name: &str) -> bool {
+    let (scope, name) = (scope.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let written = [format!("(?<{name}>"), format!("(?p<{name}>"), format!("(?'{name}'")];
+    written.iter().any(|written| scope.contains(written))
+}
+
 /// # Safety
 /// `cf` is nginx's, and its `ctx` a server's.
 unsafe fn server(cf: *mut ngx_conf_t) -> String {

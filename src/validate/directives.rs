@@ -7,10 +7,10 @@ use jsonschema::Draft;
 use super::content_type::{ContentHeaders, MediaType};
 use super::json::MAX_DEPTH;
 use super::openapi::{Api, ApiOptions};
-use super::param::{Content, Parameter, Place, Style};
+use super::param::{self, Content, Parameter, Style};
 use super::policy::{BodyRule, ValidatePlan};
 use super::schema::Schema;
-use crate::directive::{Context, Directive, DirectiveError, Takes, Words, parse_integer};
+use crate::directive::{Context, Directive, DirectiveError, Place, Takes, Words, parse_integer};
 
 /// The validation directives of one level.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub struct ValidateDirectives {
     body: Option<Option<Arc<BodyRule>>>,
     parameters: Option<Arc<Vec<Parameter>>>,
     parameters_off: bool,
+    /// Parameters of the path that are written at this very level, and where.
+    in_path: Vec<(String, Place)>,
     openapi: Option<Option<Arc<Api>>>,
     detailed: Option<bool>,
     max_depth: Option<usize>,
@@ -33,6 +35,17 @@ impl ValidateDirectives {
         self.openapi = self.openapi.take().or_else(|| outer.openapi.clone());
         self.detailed = self.detailed.or(outer.detailed);
         self.max_depth = self.max_depth.or(outer.max_depth);
+    }
+
+    /// Refuses a parameter of the path that is written here and that no path has.
+    pub fn check_path(&self, has: impl Fn(&str) -> bool) -> Result<(), DirectiveError> {
+        match self.in_path.iter().find(|(name, _)| !has(name)) {
+            Some((name, place)) => {
+                let message = format!("\"{name}\" is neither of a \"route\" nor a named capture");
+                Err(DirectiveError::new(message).at(place))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The plan of a location; `None` when nothing is validated there.
@@ -145,13 +158,16 @@ impl Directive for ValidateParam {
         if list.iter().any(|other| other.is_same_as(&parameter)) {
             return Err(words.duplicate());
         }
+        if parameter.place == param::Place::Path {
+            level.in_path.push((parameter.name.clone(), words.place().clone()));
+        }
         Arc::make_mut(list).push(parameter);
         Ok(())
     }
 }
 
 fn parse_parameter(words: &Words<'_>) -> Result<Parameter, DirectiveError> {
-    let place = Place::parse(words.first()?).filter(|place| *place != Place::Cookie);
+    let place = param::Place::parse(words.first()?).filter(|place| *place != param::Place::Cookie);
     let place = place.ok_or_else(|| words.invalid(words.first().unwrap_or_default()))?;
     let name = words.second()?;
     let (mut required, mut schema, mut style, mut explode) = (None, None, None, None);

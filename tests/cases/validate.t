@@ -249,6 +249,28 @@ POST /u
 --- error_log
 qr/\[emerg\] .*schema ".*bad\.json" is invalid at "\/properties\/n.*" in .*nginx\.conf:\d+/
 
+=== a path parameter that no path has is named
+--- config
+    location /u { route "/u/{name}"; validate_param path id required; }
+--- must_die
+--- error_log
+qr/\[emerg\] .*"id" is neither of a "route" nor a named capture in .*nginx\.conf:\d+/
+
+=== a path parameter may be of a capture around, or of some locations only
+--- server_config
+    server_name localhost ~^(?<tenant>[a-z]+)\.example$;
+    validate_param path id;
+--- config
+    location /plain { return 204; }
+    location /by/ { validate_param path user; method GET { route "/by/{user}"; return 204; } }
+    location ~ ^/a/(?<Ident>[0-9]+) {
+        validate_param path tenant;
+        method GET { validate_param path ident 'schema={"maxLength":2}'; return 204; }
+        location ~ ^/a/(?P<other>[0-9]+)/x { validate_param path ident; validate_param path other; return 204; }
+    }
+--- request: GET /plain
+--- error_code: 204
+
 === a schema that is not there is named
 --- config
     location /u { validate_body none.json; }
