@@ -166,8 +166,11 @@ fn a_body_in_a_file_is_read_without_a_free_descriptor(flavour: Flavour) -> Outco
     let worker = only_worker(&nginx)?;
     let open = || Some(std::fs::read_dir(format!("/proc/{worker}/fd")).ok()?.count());
     let body = |text: &str| check(format!("{}{text}", " ".repeat(4096)));
+    let at_first = open();
     let mut asking = nginx.connect()?;
     expect(&asking.request(&body("[]"))?, 404, "")?;
+    let has_closed_the_file = || (open()? == at_first? + 1).then_some(());
+    until(PATIENCE, "the body's file to be closed", has_closed_the_file)?;
     let mut idle = Vec::new();
     while open().is_some_and(|count| count + 1 < DESCRIPTORS) {
         let before = open();

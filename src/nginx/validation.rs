@@ -44,6 +44,7 @@ pub(super) fn head(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
         path: request.raw_path(),
         served_path: request.normalised_path(),
         path_parameters: &parameters,
+        has_body: request.content_length().is_some_and(|length| length > 0),
         max_body_bytes: request.max_body_bytes(),
     };
     let outcome = validate::decide_head(plan, &facts);

@@ -71,6 +71,8 @@ pub struct HeadFacts<'a, H> {
     /// The path's parameters by name, percent-encoded: named captures of the location, parameters of its `route`. `None`
     /// where the path is not of the route that has the parameter.
     pub path_parameters: &'a [(&'a str, Option<&'a [u8]>)],
+    /// A body is announced that is not empty.
+    pub has_body: bool,
     /// How long a body may be, and so a decoded one; 0 for as long as it likes.
     pub max_body_bytes: u64,
 }
@@ -102,6 +104,10 @@ struct Rule {
 }
 
 impl Rule {
+    fn refuses(&self) -> bool {
+        matches!(self.content, Content::Refused)
+    }
+
     fn checked(&self) -> Option<(&Self, &Schema)> {
         match &self.content {
             Content::Checked(schema) => Some((self, schema)),
@@ -162,6 +168,11 @@ fn check_head<H: RequestHead>(
     let rules = [body, openapi].map(|rule| rule.filter(|rule| !is_idle(rule)));
     if rules.iter().all(Option::is_none) {
         return Ok(None);
+    }
+    if facts.has_body
+        && let Some(rule) = rules.iter().flatten().find(|rule| rule.refuses())
+    {
+        return Err(content_type_not_allowed(rule));
     }
     let max_decoded_bytes = match usize::try_from(facts.max_body_bytes) {
         Ok(0) | Err(_) => MAX_DECODED_BYTES,
@@ -295,9 +306,8 @@ fn check_body(plan: &ValidatePlan, check: &BodyCheck, body: &[u8]) -> Result<(),
             let fault = BODY.fault("required", "must be present");
             return Err(does_not_conform(plan, rule, vec![fault]));
         }
-        if !body.is_empty() && matches!(rule.content, Content::Refused) {
-            let message = "specified Content-Type is not allowed";
-            return Err(Refusal::new(rule.policy, Reason::ContentType, 415, message));
+        if !body.is_empty() && rule.refuses() {
+            return Err(content_type_not_allowed(rule));
         }
     }
     let mut rules = check.rules.iter().flatten().filter_map(Rule::checked).peekable();
@@ -322,6 +332,11 @@ fn check_body(plan: &ValidatePlan, check: &BodyCheck, body: &[u8]) -> Result<(),
         document = Some(value);
     }
     Ok(())
+}
+
+fn content_type_not_allowed(rule: &Rule) -> Refusal {
+    let message = "specified Content-Type is not allowed";
+    Refusal::new(rule.policy, Reason::ContentType, 415, message)
 }
 
 fn is_not_json(rule: &Rule) -> Refusal {

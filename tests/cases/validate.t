@@ -394,6 +394,19 @@ Content-Type: application/json
 --- response_json
 /errors/0/in = "body"
 
+=== a body of a type that is not allowed is refused before it is asked for
+--- conf_files
+>>> user.json
+{"type":"object"}
+--- config
+    lingering_close off;
+    location /u { validate_body user.json; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
+--- raw_request json
+"POST /u HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+--- error_code: 415
+--- response_json
+/message = "specified Content-Type is not allowed"
+
 === an internal redirect to a stricter location is validated there
 --- conf_files
 >>> user.json

@@ -165,7 +165,14 @@ fn plans_and_checks_can_be_taken_to_another_thread() {
 fn body_check(plan: &ValidatePlan, headers: &[(&str, &str)]) -> BodyCheck {
     let head = Written::new("POST", "", headers);
     let (path, path_parameters, max_body_bytes) = (&b"/"[..], &[][..], 0);
-    let facts = HeadFacts { head: &head, path, served_path: path, path_parameters, max_body_bytes };
+    let facts = HeadFacts {
+        head: &head,
+        path,
+        served_path: path,
+        path_parameters,
+        has_body: false,
+        max_body_bytes,
+    };
     decide_head(plan, &facts).body.unwrap()
 }
 
@@ -183,6 +190,29 @@ fn large_bodies_and_encoded_ones_are_checked_away_from_the_event_loop() {
     assert!(check.is_heavy(HEAVY_PATTERNS_BYTES) && !check.is_heavy(HEAVY_PATTERNS_BYTES - 1));
     let refused = folder.plan(&["validate_body user.json"]);
     assert!(!body_check(&refused, &[json, gzip]).is_heavy(1));
+}
+
+#[test]
+fn a_type_that_is_not_allowed_is_refused_with_the_head_of_a_body() {
+    let plan = folder().plan(&["validate_body user.json"]);
+    for (kind, has_body, refused) in [
+        ("text/plain", true, true),
+        ("text/plain", false, false),
+        ("application/json", true, false),
+    ] {
+        let head = post(kind);
+        let (path, path_parameters) = (&b"/"[..], &[][..]);
+        let facts = HeadFacts {
+            head: &head,
+            path,
+            served_path: path,
+            path_parameters,
+            has_body,
+            max_body_bytes: 0,
+        };
+        let decision = decide_head(&plan, &facts).decision;
+        assert_eq!(decision != Decision::Continue, refused, "{kind} {has_body}");
+    }
 }
 
 #[test]
@@ -246,6 +276,7 @@ fn an_encoded_body_may_become_as_long_as_a_plain_one() {
             path: b"/",
             served_path: b"/",
             path_parameters: &[],
+            has_body: false,
             max_body_bytes,
         };
         let check = decide_head(&plan, &facts).body.unwrap();
@@ -461,6 +492,7 @@ fn the_deepest_document_fits_the_stack_of_a_thread() {
             path: b"/",
             served_path: b"/",
             path_parameters: &[],
+            has_body: false,
             max_body_bytes: 0,
         },
     );

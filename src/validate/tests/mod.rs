@@ -107,8 +107,14 @@ pub(super) fn refusal(
 ) -> Option<Refusal> {
     let path = path.as_bytes();
     let sent: Vec<_> = path_parameters.iter().map(|(name, value)| (*name, Some(*value))).collect();
-    let facts =
-        HeadFacts { head, path, served_path: path, path_parameters: &sent, max_body_bytes: 0 };
+    let facts = HeadFacts {
+        head,
+        path,
+        served_path: path,
+        path_parameters: &sent,
+        has_body: false,
+        max_body_bytes: 0,
+    };
     refusal_of(plan, &facts, body)
 }
 

@@ -330,6 +330,7 @@ fn an_encoded_slash_is_no_way_round_an_operation() {
             path: sent.as_bytes(),
             served_path: served.as_bytes(),
             path_parameters: &[],
+            has_body: false,
             max_body_bytes: 0,
         };
         let outcome = outcome(refusal_of(&plan, &facts, b""));

@@ -208,6 +208,7 @@ fn a_parameter_of_a_route_cannot_be_missing() {
             path: b"/",
             served_path: b"/",
             path_parameters,
+            has_body: false,
             max_body_bytes: 0,
         };
         let decided = outcome(refusal_of(&plan, &facts, b""));
@@ -226,6 +227,7 @@ fn a_bad_parameter_leaves_the_body_unread() {
             path: b"/",
             served_path: b"/",
             path_parameters: &[],
+            has_body: false,
             max_body_bytes: 0,
         };
         decide_head(plan, &facts).body.is_some()

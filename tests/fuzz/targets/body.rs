@@ -37,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let headers = vec![(&b"content-type"[..], content_type)];
     let head = Head { method: b"POST", query: b"", headers };
-    let facts = HeadFacts { head: &head, path: b"/", served_path: b"/", path_parameters: &[], max_body_bytes: 0 };
+    let facts = HeadFacts { head: &head, path: b"/", served_path: b"/", path_parameters: &[], has_body: false, max_body_bytes: 0 };
     let decided = [&*DETAILED, &*BRIEF].map(|plan| {
         let check = decide_head(plan, &facts).body.expect("a body is wanted");
         bounded(body.len(), || decide_body(plan, &check, body))

@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
     let plans = &PLANS[usize::from(*first) % PLANS.len()];
     let head = Head { method: b"GET", query: text, headers: vec![(b"id", text)] };
     let path_parameters = [("id", Some(text))];
-    let facts = HeadFacts { head: &head, path: b"/", served_path: b"/", path_parameters: &path_parameters, max_body_bytes: 0 };
+    let facts = HeadFacts { head: &head, path: b"/", served_path: b"/", path_parameters: &path_parameters, has_body: false, max_body_bytes: 0 };
     let decided = plans.each_ref().map(|plan| bounded(text.len(), || decide_head(plan, &facts)));
     let passes = decided.map(|outcome| outcome.decision == Decision::Continue);
     assert_eq!(passes[0], passes[1], "detailed and brief differ");
