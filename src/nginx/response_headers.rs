@@ -33,7 +33,7 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
         request.is_main()
             && (request.conf().plan.cors.is_some()
                 || request.is_internal()
-                || limit::has_told(request))
+                || limit::told_lines(request).is_some())
     });
     if is_concerned {
         let status = guard_request("header filter", request, ERROR, |raw| {
@@ -51,8 +51,8 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
 /// Sets the headers by the `cors` of the location that answers, or else of the one that was asked for; `None` when memory is
 /// short.
 fn set_headers(request: Request<'_>) -> Option<()> {
-    if limit::has_told(request) {
-        keep_limits(request);
+    if let Some(count) = limit::told_lines(request) {
+        keep_limits(request, count);
     }
     // SAFETY: live; no other reference to the context is held here.
     let context = unsafe { context::get(request.raw()) };
@@ -75,17 +75,13 @@ fn set_headers(request: Request<'_>) -> Option<()> {
 
 /// Takes out what an upstream says of limits of its own in the names that ours are told in, because a client would take the sum, or
 /// the wrong one.
-fn keep_limits(request: Request<'_>) {
+fn keep_limits(request: Request<'_>, count: usize) {
     // SAFETY: live, and no line is added meanwhile; names are of the request's pool or static.
     let lines = || unsafe { respond::header_lines(request.raw()) };
     // SAFETY: as above.
-    let key = |line: NonNull<ngx_table_elt_t>| unsafe { line.as_ref().key };
-    // SAFETY: as above.
-    let name = |line| unsafe { memory::bytes(key(line)) };
-    let is_ours =
-        |line| rate_limit::is_header(|it: &str| std::ptr::eq(it.as_ptr(), key(line).data));
-    for mut line in lines().filter(|line| !is_ours(*line)) {
-        if lines().any(|it| is_ours(it) && name(it).eq_ignore_ascii_case(name(line))) {
+    let name = |line: NonNull<ngx_table_elt_t>| unsafe { memory::bytes(line.as_ref().key) };
+    for mut line in lines().skip(count).filter(|line| rate_limit::is_header(name(*line))) {
+        if lines().take(count).any(|ours| name(ours).eq_ignore_ascii_case(name(line))) {
             // SAFETY: as above; the list is ours to change until it is sent.
             unsafe { line.as_mut() }.hash = 0;
         }

@@ -23,9 +23,10 @@ pub fn write_headers(verdict: &Verdict, mut write: impl FnMut(&'static str, u64)
     }
 }
 
-/// Whether a test holds for one of the names that [`write_headers`] hands over; each of them is one piece of memory.
-pub fn is_header(test: impl Fn(&'static str) -> bool) -> bool {
-    OF_UNITS.as_flattened().iter().chain(&OF_TIGHTEST).any(|name| test(name))
+/// True for a name that [`write_headers`] may hand over, in any case.
+pub fn is_header(name: &[u8]) -> bool {
+    let mut names = OF_UNITS.as_flattened().iter().chain(&OF_TIGHTEST);
+    names.any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 static OF_TIGHTEST: [&str; 3] = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"];

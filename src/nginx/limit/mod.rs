@@ -44,8 +44,8 @@ thread_local! {
 pub(super) struct Limits {
     charged: SmallVec<[Charged; 2]>,
     asking: Option<Box<Asking>>,
-    /// Whether the response has headers of ours.
-    has_told: bool,
+    /// How many lines the response's head had when ours were the last of them.
+    told_lines: Option<usize>,
     /// `$rate_limit_limit`, `$rate_limit_remaining`, `$rate_limit_reset`
     pub(super) shown: Option<[u64; 3]>,
 }
@@ -57,11 +57,12 @@ struct Charged {
     counter: CounterId,
 }
 
-/// Whether the response has headers that tell how the client's limits stand.
-pub(super) fn has_told(request: Request<'_>) -> bool {
+/// Among how many first lines of the response's head those are that tell how the client's limits stand; `None` where there are
+/// none.
+pub(super) fn told_lines(request: Request<'_>) -> Option<usize> {
     // SAFETY: live; no other reference to the context is held here.
     let context = unsafe { context::get(request.raw()) };
-    context.and_then(|context| context.limits.as_ref()).is_some_and(|limits| limits.has_told)
+    context?.limits.as_ref()?.told_lines
 }
 
 /// Leaves a store's answer where the request that waits for it finds it.
@@ -196,7 +197,6 @@ fn tell(request: Request<'_>, plan: &RateLimitPlan, verdict: &Verdict) -> Option
         let context = unsafe { context::get(request.raw()) };
         if let Some(limits) = context.and_then(|context| context.limits.as_mut()) {
             replaces = limits.shown.replace(shown).is_some();
-            limits.has_told |= tells;
         }
     }
     let mut room = Some(());
@@ -206,6 +206,13 @@ fn tell(request: Request<'_>, plan: &RateLimitPlan, verdict: &Verdict) -> Option
                 room = None;
             }
         });
+        // SAFETY: live, and no line is added while they are counted; no other reference to the context is held here.
+        unsafe {
+            let limits = context::get(request.raw()).and_then(|context| context.limits.as_mut());
+            if let Some(limits) = limits {
+                limits.told_lines = Some(respond::header_lines(request.raw()).count());
+            }
+        }
     }
     room
 }
