@@ -43,9 +43,10 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// The word of one set, which starts as zero, and a way to carry images.
+/// The words of one set, which start as zero, and a way to carry images.
 pub struct Exchange {
-    maker: Option<&'static AtomicU64>,
+    /// who is at work on what, and the version that was made last if it could not be shared
+    words: Option<[&'static AtomicU64; 2]>,
     carrier: Box<dyn Carrier>,
 }
 
@@ -53,19 +54,24 @@ impl Exchange {
     /// For the set of that name, in words that all processes of the host share; with no room left in them every process is
     /// on its own.
     pub fn of(set: &str, words: &'static [AtomicU64], carrier: Box<dyn Carrier>) -> Self {
-        Self { maker: SetWords::of(set, words).map(|words| words.maker), carrier }
+        Self { words: SetWords::of(set, words).map(|words| words.exchange), carrier }
     }
 
     /// The version of the set of that name that was made last, by whomever.
     pub fn last(&mut self, name: &str) -> Option<(u64, ConsumerSet)> {
-        self.maker?;
+        self.words?;
         let (version, image) = self.carrier.last()?;
         Some((version, ConsumerSet::from_image(name, image)?))
     }
 
+    /// True when a version may be in force elsewhere that cannot be had.
+    pub fn has_lost(&self) -> bool {
+        self.words.is_none_or(|[_, unshared]| unshared.load(Ordering::Acquire) != 0)
+    }
+
     /// What to do about a version of the set of that name.
     pub fn turn(&mut self, name: &str, version: u64) -> Turn {
-        let Some(maker) = self.maker else { return Turn::Make };
+        let Some([maker, _]) = self.words else { return Turn::Make };
         if let Some((made, set)) = self.last(name)
             && made == version
         {
@@ -89,20 +95,21 @@ impl Exchange {
 
     /// Offers a version that this process has made, and answers the set to keep: the one that is shared, if it can be.
     pub fn made(&mut self, version: u64, set: Arc<ConsumerSet>) -> Arc<ConsumerSet> {
-        let Some(maker) = self.maker else { return set };
+        let Some([maker, unshared]) = self.words else { return set };
         if maker.load(Ordering::Acquire) >> 32 != claim(version, 0) >> 32 {
             // Somebody is at a newer one, or has made it.
             return set;
         }
         let image = self.carrier.put(version, set.image());
         let shared = image.and_then(|image| ConsumerSet::from_image(set.name(), image));
+        unshared.store(if shared.is_some() { 0 } else { version }, Ordering::Release);
         self.leave(version);
         shared.map_or(set, Arc::new)
     }
 
     /// Gives up a turn without a version to offer.
     pub fn leave(&mut self, version: u64) {
-        if let Some(maker) = self.maker {
+        if let Some([maker, _]) = self.words {
             let claim = claim(version, self.carrier.pid());
             // another's claim is left alone
             let _ = maker.compare_exchange(claim, 0, Ordering::AcqRel, Ordering::Acquire);
@@ -133,6 +140,8 @@ pub(super) mod tests {
     #[derive(Default)]
     pub(in crate::consumers) struct Host {
         image: Option<Versioned>,
+        /// true where memory files are forbidden
+        pub(in crate::consumers) shares_nothing: bool,
         dead: HashSet<u32>,
     }
 
@@ -162,8 +171,9 @@ pub(super) mod tests {
 
         fn put(&mut self, version: u64, image: &[u8]) -> Option<Image> {
             let image: Arc<[u8]> = image.into();
-            self.host.lock().unwrap().image = Some((version, Arc::clone(&image)));
-            Some(Box::new(Mapped(image)))
+            let mut host = self.host.lock().unwrap();
+            host.image = (!host.shares_nothing).then(|| (version, Arc::clone(&image)));
+            host.image.is_some().then(|| Box::new(Mapped(image)) as Image)
         }
 
         fn last(&mut self) -> Option<(u64, Image)> {
@@ -182,7 +192,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::consumers) fn words() -> &'static [AtomicU64] {
-        Box::leak(Box::new([0; 3].map(AtomicU64::new)))
+        Box::leak(Box::new([0; 4].map(AtomicU64::new)))
     }
 
     fn set(name: &str) -> Arc<ConsumerSet> {
@@ -245,6 +255,19 @@ pub(super) mod tests {
         host.lock().unwrap().dead.insert(1);
         assert_eq!(taken(b.turn("s", 7)), "bob");
         assert_eq!(b.last("s").map(|(version, set)| (version, set.len())), Some((7, 1)));
+    }
+
+    #[test]
+    fn a_version_that_cannot_be_shared_is_known_to_be_lost() {
+        let (host, words) = (SharedHost::default(), words());
+        let [mut a, b] = [1, 2].map(|pid| process(pid, &host, words));
+        for (version, shares_nothing) in [(7, false), (8, true), (9, false)] {
+            host.lock().unwrap().shares_nothing = shares_nothing;
+            assert_eq!(taken(a.turn("s", version)), "make");
+            a.made(version, set("bob"));
+            assert_eq!(b.has_lost(), shares_nothing, "{version}");
+        }
+        assert!(process(1, &host, &[]).has_lost());
     }
 
     #[test]

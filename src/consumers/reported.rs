@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn another_version_another_set_and_a_fault_after_good_times_are_news() {
-        let words = words::<6>();
+        let words = words::<8>();
         let (a, b) = (Reports::of("a", &words), Reports::of("b", &words));
         assert!(a.is_first(1) && b.is_first(1) && a.is_first(2));
         assert!(!a.is_first(2) && !b.is_first(1) && !Reports::of("a", &words).is_first(2));
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn without_room_everybody_reports() {
-        let words = words::<5>();
+        let words = words::<7>();
         assert!(Reports::of("a", &words).is_first(1));
         let none = Reports::of("b", &words);
         assert!(none.is_first(1) && none.is_first(1));

@@ -215,8 +215,8 @@ impl Watcher {
         self.has_begun
     }
 
-    /// The look of a process that starts, before it decides anything: files that are not what the master has read are not
-    /// left for an interval. What is in force elsewhere counts, whatever the files are like now; failing that, they do.
+    /// The look of a process that starts, before it decides anything: what is in force elsewhere counts, whatever the files are
+    /// like now. When that cannot be had the files do, at once.
     pub fn begin(&mut self, now_ms: u64) -> Poll {
         let stamps = self.look();
         let version = self.plan.version(&stamps);
@@ -232,6 +232,12 @@ impl Watcher {
             return self.settle(last, Ok(set));
         }
         self.seen = Some(version);
+        if self.exchange.as_ref().is_some_and(|exchange| !exchange.has_lost()) {
+            // The change is in force nowhere yet, and may be being written.
+            self.has_begun = true;
+            self.next_ms = now_ms + self.pause_ms() / 2;
+            return Poll::Unchanged;
+        }
         self.take_up(stamps, version, now_ms)
     }
 
