@@ -114,7 +114,8 @@ fn field(part: &[u8], max_depth: usize) -> Option<Field<'_>> {
         }
         let colon = line.iter().position(|byte| *byte == b':')?;
         let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?.trim_ascii());
-        let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+        // What readers take for the end of a line, a text or a word.
+        let is_control = |byte: &u8| matches!(byte, 0 | b'\n' | 0x0b..=b'\r' | 0x1c..=0x1f);
         if !content_type::is_token_text(name) || value.iter().any(is_control) {
             return None;
         }

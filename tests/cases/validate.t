@@ -401,8 +401,11 @@ Content-Type: application/json
 --- config
     lingering_close off;
     location /u { validate_body user.json; proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
---- raw_request json
-"POST /u HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+--- request: POST /u
+--- more_headers
+Content-Type: text/plain
+Content-Length: 2
+Expect: 100-continue
 --- error_code: 415
 --- response_json
 /message = "specified Content-Type is not allowed"

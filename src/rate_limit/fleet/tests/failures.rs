@@ -330,9 +330,13 @@ fn what_does_not_answer_as_redis_does_is_away() {
     conversation.expect(Event::Down("redis answered NOSCRIPT".to_owned()));
 }
 
+/// The beginning of an answer that would go on.
+const TRICKLE: &[u8] = b"*200\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n\
+    :1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n";
+
 #[test]
 fn an_answer_that_trickles_is_given_up_in_time() {
-    let url = answering(&[b'1'; 200], Duration::from_millis(20), 1);
+    let url = answering(TRICKLE, Duration::from_millis(20), 1);
     // Long enough for the probe on a busy machine, and far shorter than the answer.
     let conversation = Conversation::start(&url, Duration::from_millis(500));
     conversation.expect(Event::Up);
