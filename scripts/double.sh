@@ -6,10 +6,9 @@
 TESTED=(--locked --jobs "$JOBS" --workspace --features apigate/process-tests)
 readonly TESTED
 
-# A Python with the packages of a list, by default the one that the Lambda functions of the AWS double run in. Made anew when
-# its list changes.
+# make_python LIST FOLDER: a Python with the packages of a list. Made anew when the list changes.
 make_python() {
-    local list=${1:-tests/flask/requirements.txt} venv=${2:-target/python}
+    local list=$1 venv=$2
     cmp -s "$list" "$venv/requirements.txt" && return 0
     python3 -c 'import ensurepip, venv' 2>/dev/null || require_packages python3 python3-venv
     say "making $venv from $list"

@@ -1,7 +1,5 @@
 //! What the fuzz targets share: a request head, plans from directives, and a count of the memory in use.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::path::Path;
 
 use apigate::directive::{Directive, Place, Words};
@@ -53,43 +51,16 @@ pub fn plan(lines: &[(&str, &[&str])]) -> ValidatePlan {
     level.compile().unwrap().unwrap()
 }
 
-/// The system's allocator with a count of the bytes that this thread holds.
-pub struct Counting;
-
-thread_local! {
-    static NOW: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(bytes: isize) {
-    let _ = NOW.try_with(|now| {
-        now.set(now.get() + bytes);
-        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(now.get())));
-    });
-}
-
-// SAFETY: everything is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller's layout.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: the caller's pointer and layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+/// The system's allocator with a count of the bytes in use.
+pub use peak_alloc::PeakAlloc as Counting;
 
 /// Runs something and fails when it needs more memory at once than 64 times the input, or [`FIXED_BYTES`].
 pub fn bounded<T>(input_bytes: usize, run: impl FnOnce() -> T) -> T {
-    let before = NOW.get();
-    PEAK.set(before);
+    Counting.reset_peak_usage();
+    let before = Counting.current_usage();
     let result = run();
-    let used = PEAK.get() - before;
-    let most = (64 * input_bytes + FIXED_BYTES) as isize;
+    let used = Counting.peak_usage() - before;
+    let most = 64 * input_bytes + FIXED_BYTES;
     assert!(used <= most, "{used} bytes for {input_bytes} bytes of input");
     result
 }
