@@ -15,7 +15,7 @@ static PLAN: LazyLock<ValidatePlan> = LazyLock::new(|| {
 });
 const METHODS: [&[u8]; 4] = [b"GET", b"POST", b"HEAD", b"PATCH"];
 
-/// METHOD-BYTE PATH ? QUERY \0 BODY
+// METHOD-BYTE PATH ? QUERY \0 BODY
 fuzz_target!(|data: &[u8]| {
     let Some((first, text)) = data.split_first() else {
         return;
