@@ -71,7 +71,8 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
         return Judged::Waits(status);
     }
     let Some(set) = main.sets.get(plan.set).map(|set| set.current()) else { return Judged::Failed };
-    let bytes = kind.as_ref().and_then(|_| body::bytes(request)).unwrap_or_default();
+    let bytes = if kind.is_some() { body::whole(request) } else { Some(Cow::default()) };
+    let Some(bytes) = bytes else { return Judged::Failed };
     let view = kind.as_ref().map(|kind| BodyView { kind, bytes: &bytes });
     let now_s = i64::try_from(clock::cached_s()).unwrap_or(i64::MAX);
     let outcome = key_auth::decide(plan, &set, &request, view.as_ref(), now_s);

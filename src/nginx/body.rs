@@ -64,12 +64,8 @@ pub(super) fn length(request: Request<'_>) -> usize {
     length
 }
 
-/// The body that has been read, in one piece; `None` when the request has none, or its file cannot be read.
-pub(super) fn bytes(request: Request<'_>) -> Option<Cow<'_, [u8]>> {
-    whole(request).filter(|whole| !whole.is_empty())
-}
-
-/// The body that has been read, in one piece, empty when the request has none; `None` when its file cannot be read.
+/// The body that has been read, in one piece, empty when the request has none; `None` when its file cannot be read, which must
+/// not pass for none.
 pub(super) fn whole(request: Request<'_>) -> Option<Cow<'_, [u8]>> {
     // SAFETY: the request is live; its body's chain is ended by null.
     unsafe {

@@ -1,19 +1,16 @@
 //! The module's record: what nginx looks up when it loads the shared object.
 
-use super::authenticate;
 use super::commands::COMMANDS;
 use super::guard::guard;
 use super::main_conf::MainConf;
 use super::readable::User;
 use super::worker;
 use super::{
-    conf, error_pages, main_conf, mask, method, phases, response_headers, response_json, variables,
+    conf, error_pages, main_conf, method, phases, response_headers, response_json, variables,
 };
 use nginx_sys::{
-    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_array_push, ngx_conf_t, ngx_cycle_t,
-    ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_handler_pt,
-    ngx_http_module_t, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
-    ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE, ngx_http_request_t, ngx_int_t, ngx_module_t,
+    NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
+    ngx_module_t,
 };
 use std::ffi::c_char;
 use std::ptr::{addr_of, addr_of_mut, null};
@@ -87,42 +84,10 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx calls it once a configuration, when all levels are merged.
     unsafe {
         match method::finish(cf) {
-            0 => match phases::register(cf) {
-                0 => register_ahead(cf),
-                failed => failed,
-            },
+            0 => phases::register(cf),
             failed => failed,
         }
     }
-}
-
-/// Registers handlers that come before all others of their phases: nginx runs those first that were added last.
-///
-/// # Safety
-/// Called in postconfiguration with nginx's cf, when all other handlers are registered.
-unsafe fn register_ahead(cf: *mut ngx_conf_t) -> ngx_int_t {
-    type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
-    let handlers: [(_, Handler); 2] = [
-        (ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE, mask::server_rewrite_phase),
-        (ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, authenticate::precontent_phase),
-    ];
-    guard("phases", NGX_ERROR as ngx_int_t, || {
-        for (phase, handler) in handlers {
-            // SAFETY: cf->ctx is the http context here, and the core module's main conf is in it.
-            let slot = unsafe {
-                let http = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-                let core = *(*http).main_conf.add(ngx_http_core_module.ctx_index);
-                let phases = &mut (*core.cast::<ngx_http_core_main_conf_t>()).phases;
-                let handlers = phases.get_mut(phase as usize).map(|it| &raw mut it.handlers);
-                handlers.and_then(|it| ngx_array_push(it).cast::<ngx_http_handler_pt>().as_mut())
-            };
-            match slot {
-                Some(slot) => *slot = Some(handler),
-                None => return NGX_ERROR as ngx_int_t,
-            }
-        }
-        NGX_OK as ngx_int_t
-    })
 }
 
 /// Called when a configuration is taken, by `nginx -t` too.

@@ -57,9 +57,12 @@ unsafe fn push_all(phases: &mut [ngx_http_phase_t]) -> Option<()> {
     unsafe {
         let server_rewrite = of(phases, ngx_http_phases_NGX_HTTP_SERVER_REWRITE_PHASE)?;
         let stock: Vec<ngx_http_handler_pt> = server_rewrite.as_slice().to_vec();
+        push_last(server_rewrite, mask::server_rewrite_phase)?;
         wrap_rewrite(of(phases, ngx_http_phases_NGX_HTTP_REWRITE_PHASE)?, &stock)?;
         push_first(of(phases, ngx_http_phases_NGX_HTTP_ACCESS_PHASE)?, access_phase)?;
-        push_last(of(phases, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE)?, precontent_phase)?;
+        let precontent = of(phases, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE)?;
+        push_last(precontent, precontent_phase)?;
+        push_last(precontent, authenticate::precontent_phase)?;
         push_last(of(phases, ngx_http_phases_NGX_HTTP_POST_READ_PHASE)?, mask::post_read_phase)?;
         // The log phase alone runs from the first to the last.
         let log = of(phases, ngx_http_phases_NGX_HTTP_LOG_PHASE)?;

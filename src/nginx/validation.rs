@@ -22,11 +22,11 @@ pub(super) fn head(request: Request<'_>, plan: &Arc<ValidatePlan>) -> Judged {
     if is_not_judged(request) || validation_of(context, plan).is_some() {
         return Judged::Decided(Decision::Continue);
     }
-    let paths = Paths::of(request);
     let mut parameters = Vec::new();
-    if let Some(route) = request.conf().plan.route.as_deref()
-        && plan.path_parameter_names().next().is_some()
-    {
+    let route = request.conf().plan.route.as_deref();
+    let route = route.filter(|_| plan.path_parameter_names().next().is_some());
+    let paths = route.map(|_| Paths::of(request));
+    if let (Some(route), Some(paths)) = (route, &paths) {
         match paths.in_turn().find_map(|path| route.match_raw(path)) {
             Some(values) => {
                 parameters.extend(values.iter().map(|(name, value)| (*name, Some(*value))))

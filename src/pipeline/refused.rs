@@ -37,11 +37,10 @@ impl Refused {
                 Step::KeyAuth | Step::Acl,
                 Policy::KeyAuth | Policy::KeyAuthFailures | Policy::Acl,
             ) => {
-                let places = |key_auth: &Option<Arc<KeyAuthPlan>>, acl: &Option<Arc<AclPlan>>| {
-                    let key_auth = key_auth.as_ref().map(|plan| plan.place().clone());
-                    (key_auth, acl.as_ref().map(|plan| plan.place().clone()))
-                };
-                places(&self.key_auth, &self.acl) == places(&plan.key_auth, &plan.acl)
+                self.key_auth.as_ref().map(|plan| plan.place())
+                    == plan.key_auth.as_ref().map(|plan| plan.place())
+                    && self.acl.as_ref().map(|plan| plan.place())
+                        == plan.acl.as_ref().map(|plan| plan.place())
             }
             (
                 Step::ValidateHead | Step::ValidateBody,

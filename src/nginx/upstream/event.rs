@@ -2,8 +2,8 @@
 
 use super::location::LambdaLocation;
 use crate::lambda::event::{EventFacts, Forwarded, event_path, strip_prefix, write_event};
+use crate::nginx::clock;
 use crate::nginx::request::Request;
-use crate::nginx::{body, clock};
 use std::net::IpAddr;
 
 /// Appends the event; `None` when it is too large.
@@ -11,6 +11,7 @@ pub(super) fn write_payload(
     request: Request<'_>,
     location: &LambdaLocation,
     trace_id: &[u8],
+    body: &[u8],
     out: &mut Vec<u8>,
 ) -> Option<()> {
     let plan = &location.plan;
@@ -19,18 +20,19 @@ pub(super) fn write_payload(
         Some(prefix) => strip_prefix(&path, prefix),
         None => &path,
     };
-    with_facts(request, location, &path, trace_id, |facts| {
+    with_facts(request, location, &path, trace_id, body, |facts| {
         let facts = EventFacts { path: stripped, ..*facts };
         write_event(plan.pass.payload, &request, &facts, plan.max_request_bytes, out).ok()
     })
 }
 
-/// Gathers what there is to say about a request whose path is `path` and whose trace is `trace_id`.
+/// Gathers what there is to say about a request with this path, trace and body (empty when it has none).
 pub(super) fn with_facts<T>(
     request: Request<'_>,
     location: &LambdaLocation,
     path: &[u8],
     trace_id: &[u8],
+    body: &[u8],
     use_facts: impl FnOnce(&EventFacts<'_>) -> T,
 ) -> T {
     let plan = &location.plan;
@@ -46,7 +48,6 @@ pub(super) fn with_facts<T>(
         && request
             .peer_address()
             .is_some_and(|peer: IpAddr| plan.forwarded_from.iter().any(|it| it.contains(peer)));
-    let body = body::bytes(request);
     use_facts(&EventFacts {
         path,
         whole_path: path,
@@ -61,6 +62,6 @@ pub(super) fn with_facts<T>(
         route: route.map(|route| route.template()),
         location: request.location_name(),
         path_parameters: &path_parameters,
-        body: body.as_deref(),
+        body: Some(body).filter(|body| !body.is_empty()),
     })
 }

@@ -69,7 +69,8 @@ unsafe extern "C" fn body_arrived(request: *mut ngx_http_request_t) {
 fn begin(request: Request<'_>, location: &LambdaLocation) -> Result<(), ngx_int_t> {
     let refuse = |label, failure| ending::refuse_early(request, location, label, &failure);
     let function = function(request, location).map_err(|failure| refuse(None, failure))?;
-    let call = prepare(request, location, &function)
+    let body = body::whole(request).ok_or(FAILED)?;
+    let call = prepare(request, location, &function, &body)
         .map_err(|failure| refuse(Some(&*function.label), failure))?;
     let raw = request.raw();
     let is_tls = call.destination.is_tls;
@@ -105,6 +106,7 @@ fn prepare(
     request: Request<'_>,
     location: &LambdaLocation,
     function: &Rc<Function>,
+    body: &[u8],
 ) -> Result<Call, Failure> {
     let (generation, credentials) = location.credentials().current().ok_or(NOT_YET)?;
     let destination = location.destination(request.main_conf(), &function.name);
@@ -120,14 +122,15 @@ fn prepare(
     let mut url = None;
     match &function.name {
         FunctionName::Api(_) => {
-            write_payload(request, location, &trace_id, &mut payload).ok_or(Failure::TooLarge)?;
+            let written = write_payload(request, location, &trace_id, body, &mut payload);
+            written.ok_or(Failure::TooLarge)?;
         }
         FunctionName::Url(name) => {
-            payload.extend_from_slice(&body::bytes(request).unwrap_or_default());
-            if payload.len() > location.plan.max_request_bytes {
+            if body.len() > location.plan.max_request_bytes {
                 return Err(Failure::TooLarge);
             }
-            url = Some(UrlRequest::new(request, location, name, &trace_id));
+            payload.extend_from_slice(body);
+            url = Some(UrlRequest::new(request, location, name, &trace_id, body));
         }
     }
     let mut head = spare::take();

@@ -26,6 +26,7 @@ impl UrlRequest {
         location: &LambdaLocation,
         url: &FunctionUrl,
         trace_id: &[u8],
+        body: &[u8],
     ) -> Self {
         let path = path(request, location, url);
         let query = encode_query(request.query());
@@ -35,7 +36,7 @@ impl UrlRequest {
             target.extend_from_slice(query.as_bytes());
         }
         let mut head = Vec::new();
-        with_facts(request, location, &path, trace_id, |facts| {
+        with_facts(request, location, &path, trace_id, body, |facts| {
             let facts = EventFacts { host: url.host().as_bytes(), ..*facts };
             write_url_head(&request, &facts, &target, &mut head);
         });
