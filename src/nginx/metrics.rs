@@ -12,7 +12,7 @@ use crate::observe::counters::{Cells, Counters};
 use crate::observe::{Family, Labels, Page, record_ms};
 use nginx_sys::{nginx_version, ngx_conf_t, ngx_http_upstream_state_t, ngx_worker};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 /// The zone's name; its room is for some 30,000 series.
@@ -29,7 +29,18 @@ pub(super) struct Metrics {
     zone: Zone,
     /// How many consumers are told apart.
     consumers: usize,
-    by_consumer: RefCell<HashMap<Box<str>, Option<Cells<'static>>>>,
+    by_consumer: RefCell<ConsumerSeries>,
+}
+
+/// What has been counted by consumer. Its size is bounded by the number of consumers that are told apart.
+#[derive(Debug, Default)]
+struct ConsumerSeries {
+    cells: HashMap<Box<str>, Cells<'static>>,
+    /// The labels of all that have a series on this host, as far as they have been read.
+    seen: HashSet<String>,
+    read_to: usize,
+    /// All others.
+    other: Option<Option<Cells<'static>>>,
 }
 
 /// What a location has counted so far, so that series are looked up once. `None` is a series that found no room.
@@ -76,12 +87,10 @@ impl Metrics {
 
     /// This worker's numbers of a series; `None` when there is no room for it.
     fn cells(&self, family: Family, labels: &Labels) -> Option<Cells<'static>> {
-        // SAFETY: set when the worker starts, and read by its own thread.
-        let worker = u16::try_from(unsafe { ngx_worker }).unwrap_or(u16::MAX);
         let counters = Counters::view(self.zone.words())?;
         let cells = {
             let _held = self.zone.lock();
-            counters.find_or_add(family, worker, labels.as_str())
+            counters.find_or_add(family, worker(), labels.as_str())
         };
         if cells.is_none() && self.zone.may_speak(clock::cached_s(), FULL_EVERY_S) {
             log::process(
@@ -134,28 +143,39 @@ impl Metrics {
     }
 
     fn count_consumer(&self, name: &str) {
-        let known = &mut *self.by_consumer.borrow_mut();
-        let cells = match known.get(name) {
-            Some(cells) => *cells,
-            None => {
-                let name = if self.has_room_for(name) { name } else { OTHER };
-                let labels = Labels::default().with("consumer", name);
-                *known
-                    .entry(name.into())
-                    .or_insert_with(|| self.cells(Family::ConsumerRequests, &labels))
-            }
-        };
-        add_one(cells);
+        let series = &mut *self.by_consumer.borrow_mut();
+        if let Some(cells) = series.cells.get(name) {
+            add_one(Some(*cells));
+        } else if let Some(cells) = self.add_consumer(series, name) {
+            series.cells.insert(name.into(), cells);
+            add_one(Some(cells));
+        } else {
+            let labels = || Labels::default().with("consumer", OTHER);
+            let find = || self.cells(Family::ConsumerRequests, &labels());
+            add_one(*series.other.get_or_insert_with(find));
+        }
     }
 
-    /// True for one of the consumers that were seen first on this host.
-    fn has_room_for(&self, name: &str) -> bool {
-        let Some(counters) = Counters::view(self.zone.words()) else { return false };
+    /// The series of a consumer that is one of those seen first on this host; `None` for the others, and without room.
+    fn add_consumer(&self, series: &mut ConsumerSeries, name: &str) -> Option<Cells<'static>> {
         let labels = Labels::default().with("consumer", name);
-        let seen = counters.names(Family::ConsumerRequests);
+        let is_one =
+            |seen: &HashSet<String>| seen.len() < self.consumers || seen.contains(labels.as_str());
+        if !is_one(&series.seen) {
+            return None;
+        }
+        let counters = Counters::view(self.zone.words())?;
         let other = Labels::default().with("consumer", OTHER);
-        seen.contains(labels.as_str())
-            || seen.iter().filter(|name| **name != other.as_str()).count() < self.consumers
+        let _held = self.zone.lock();
+        // What other workers have seen meanwhile.
+        let take = |labels: String| {
+            if labels != other.as_str() {
+                series.seen.insert(labels);
+            }
+        };
+        series.read_to = counters.read_on(Family::ConsumerRequests, series.read_to, take);
+        let find = || counters.find_or_add(Family::ConsumerRequests, worker(), labels.as_str());
+        if is_one(&series.seen) { find() } else { None }
     }
 
     /// The page.
@@ -223,6 +243,12 @@ pub(super) fn count_reload(set: &str, is_good: bool) {
         let labels = Labels::default().with("set", set).with("result", result);
         add_one(metrics.cells(Family::ConsumersReloads, &labels));
     }
+}
+
+/// The number that this worker's records have.
+fn worker() -> u16 {
+    // SAFETY: set when the worker starts, and read by its own thread.
+    u16::try_from(unsafe { ngx_worker }).unwrap_or(u16::MAX)
 }
 
 fn entry<K: Copy + PartialEq>(

@@ -3,18 +3,21 @@
 //! The filter stands behind all that makes bodies and headers (nginx's gunzip and add_header, error_pages.rs) and before what
 //! packs them (gzip, ranges, chunks). Subrequests pass as they are.
 
+mod head;
+
+use self::head::{Found, clear_ranges, describe_edited, examine};
 use super::guard::guard_request;
 use super::module::ngx_http_apigate_json_filter_module;
 use super::next_filter::NextFilter;
 use super::request::Request;
-use super::{context, error_pages, log, memory, respond};
+use super::{context, error_pages, log, memory};
 use crate::decision::{Policy, Reason, Refusal};
 use crate::pipeline::Mode;
-use crate::response_json::{OnUnreadable, ResponseJsonPlan, edit, is_json};
+use crate::response_json::{OnUnreadable, ResponseJsonPlan, edit};
 use nginx_sys::{
-    NGX_ERROR, NGX_HTTP_BAD_GATEWAY, NGX_HTTP_HEAD, NGX_OK, ngx_alloc_chain_link, ngx_buf_t,
-    ngx_chain_t, ngx_conf_t, ngx_http_filter_finalize_request, ngx_http_request_t,
-    ngx_http_weak_etag, ngx_int_t, ngx_pcalloc, ngx_read_file, ngx_table_elt_t,
+    NGX_ERROR, NGX_HTTP_BAD_GATEWAY, NGX_OK, ngx_alloc_chain_link, ngx_buf_t, ngx_chain_t,
+    ngx_conf_t, ngx_http_filter_finalize_request, ngx_http_request_t, ngx_int_t, ngx_pcalloc,
+    ngx_read_file,
 };
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
@@ -82,56 +85,6 @@ fn is_refusal(request: Request<'_>) -> bool {
     // What an error page answers is not the refusal, whatever its status.
     request.is_the_clients_own()
         && refusal.is_some_and(|refusal| request.has_status(refusal.status))
-}
-
-/// What a response turns out to be by its header.
-enum Found {
-    /// Nothing to edit.
-    Other,
-    /// JSON whose body does not follow.
-    Head,
-    /// JSON, and its length where that is known.
-    Body(usize),
-    /// What cannot be edited, and why.
-    Unreadable(&'static str),
-}
-
-fn examine(request: NonNull<ngx_http_request_t>, plan: &ResponseJsonPlan) -> Found {
-    // SAFETY: live; header values lie in the request's pool.
-    unsafe {
-        let request = request.as_ref();
-        let out = &request.headers_out;
-        let content_type = memory::bytes(out.content_type);
-        let partial = out.status == 206;
-        // The parts of such a body have types of their own, JSON perhaps.
-        let in_parts = partial && is_multipart(content_type);
-        if out.status < 200
-            || matches!(out.status, 204 | 304)
-            || !(is_json(content_type) || in_parts)
-        {
-            return Found::Other;
-        }
-        let encoding = out.content_encoding.as_ref().map(|line| memory::bytes(line.value));
-        if encoding.is_some_and(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"))
-        {
-            return Found::Unreadable("compressed");
-        }
-        if partial {
-            return Found::Unreadable("partial");
-        }
-        match u64::try_from(out.content_length_n) {
-            Ok(length) if length > plan.max_bytes => Found::Unreadable("too large"),
-            _ if request.method == NGX_HTTP_HEAD as usize => Found::Head,
-            _ if request.header_only() != 0 || out.content_length_n == 0 => Found::Other,
-            Ok(length) => Found::Body(usize::try_from(length).unwrap_or(0)),
-            Err(_) => Found::Body(0),
-        }
-    }
-}
-
-fn is_multipart(content_type: &[u8]) -> bool {
-    const BYTERANGES: &[u8] = b"multipart/byteranges";
-    content_type.get(..BYTERANGES.len()).is_some_and(|head| head.eq_ignore_ascii_case(BYTERANGES))
 }
 
 /// Holds the header back until the body is there.
@@ -404,52 +357,4 @@ fn set_buffered(request: NonNull<ngx_http_request_t>, buffered: bool) {
         let others = connection.buffered() & !BUFFERED;
         connection.set_buffered(if buffered { others | BUFFERED } else { others });
     }
-}
-
-/// Makes the header that of the edited body: its length (-1 when that is not known), and no promises of the original's.
-fn describe_edited(request: NonNull<ngx_http_request_t>, length: i64) {
-    clear_ranges(request);
-    // SAFETY: live; lines may be changed until the header is sent.
-    unsafe {
-        let out = &mut (*request.as_ptr()).headers_out;
-        take_out(&mut out.content_length);
-        out.content_length_n = length;
-        take_out(&mut out.last_modified);
-        out.last_modified_time = -1;
-        for mut line in respond::header_lines(request) {
-            let line = line.as_mut();
-            if is_digest(memory::bytes(line.key)) {
-                line.hash = 0;
-            }
-        }
-        ngx_http_weak_etag(request.as_ptr());
-    }
-}
-
-/// Headers with a checksum of the body. Source: RFC 9530; RFC 3230 and RFC 2616, which it replaces.
-fn is_digest(name: &[u8]) -> bool {
-    [&b"content-digest"[..], b"repr-digest", b"digest", b"content-md5"]
-        .iter()
-        .any(|digest| name.eq_ignore_ascii_case(digest))
-}
-
-/// nginx's range filter would cut the body before it is edited.
-///
-/// Source: ngx_http_clear_accept_ranges.
-fn clear_ranges(request: NonNull<ngx_http_request_t>) {
-    // SAFETY: live; lines may be changed until the header is sent.
-    unsafe {
-        (*request.as_ptr()).set_allow_ranges(0);
-        take_out(&mut (*request.as_ptr()).headers_out.accept_ranges);
-    }
-}
-
-/// # Safety
-/// `line` is null or a line of the response's list.
-unsafe fn take_out(line: &mut *mut ngx_table_elt_t) {
-    // SAFETY: the caller's.
-    if let Some(line) = unsafe { line.as_mut() } {
-        line.hash = 0;
-    }
-    *line = null_mut();
 }

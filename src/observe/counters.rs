@@ -6,7 +6,7 @@
 //! nothing, or a record that is found a second time and added up like any other.
 
 use super::Family;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -151,9 +151,7 @@ impl<'a> Counters<'a> {
             .iter()
             .map(|family| (*family, BTreeMap::<String, Vec<u64>>::new()))
             .collect();
-        let end = self.words.get(H_NEXT).map_or(0, |next| next.load(Ordering::Acquire));
-        let end = usize::try_from(end).unwrap_or(0);
-        let mut at = RECORDS;
+        let (mut at, end) = (RECORDS, self.end());
         while at < end
             && let Some((shape, labels)) = self.read(at)
         {
@@ -170,10 +168,27 @@ impl<'a> Counters<'a> {
         sums
     }
 
-    /// The labels of all series of a family.
-    pub fn names(&self, family: Family) -> BTreeSet<String> {
-        let (_, series) = self.sums().swap_remove(family as usize);
-        series.into_keys().collect()
+    /// Hands over the labels of a family's series that were added since `from`, which is 0 or what the last call answered. A
+    /// series of several workers comes once for each.
+    pub fn read_on(&self, family: Family, from: usize, mut take: impl FnMut(String)) -> usize {
+        let (mut at, end) = (from.max(RECORDS), self.end());
+        while at < end
+            && let Some(shape) = Shape::unpack(self.load(at + R_SHAPE))
+        {
+            if shape.family == family
+                && let Some((_, labels)) = self.read(at)
+            {
+                take(String::from_utf8_lossy(&labels).into_owned());
+            }
+            at += shape.words();
+        }
+        at
+    }
+
+    /// Where the next record begins.
+    fn end(&self) -> usize {
+        let next = self.words.get(H_NEXT).map_or(0, |next| next.load(Ordering::Acquire));
+        usize::try_from(next).unwrap_or(0)
     }
 
     /// How many series found no room.
@@ -262,6 +277,26 @@ mod tests {
         }
         let (_, histograms) = counters.sums().swap_remove(Family::LambdaSeconds as usize);
         assert_eq!(histograms["x"], vec![11 + 12; Family::LambdaSeconds.cells()]);
+    }
+
+    #[test]
+    fn names_are_read_on_from_where_reading_ended() {
+        let words = zone(8_192);
+        let counters = Counters::attach(&words).unwrap();
+        let read = |from| {
+            let mut names = Vec::new();
+            let end = counters.read_on(Family::ConsumerRequests, from, |name| names.push(name));
+            (names, end)
+        };
+        assert_eq!(read(0).0, [""; 0]);
+        add(&counters, 0, "other family", 1).unwrap();
+        for (worker, name) in [(0, "a"), (1, "a"), (0, "b")] {
+            counters.find_or_add(Family::ConsumerRequests, worker, name).unwrap();
+        }
+        let (names, end) = read(0);
+        assert_eq!(names, ["a", "a", "b"]);
+        counters.find_or_add(Family::ConsumerRequests, 0, "c").unwrap();
+        assert_eq!(read(end).0, ["c"]);
     }
 
     #[test]
