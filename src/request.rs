@@ -32,11 +32,57 @@ impl HeaderName {
     }
 }
 
+/// A header's name that the module itself sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentName {
+    text: &'static str,
+    lowercase: &'static str,
+    hash: usize,
+}
+
+impl SentName {
+    /// A name, with the same in lower case; anything else is an error at compile time where this is a constant.
+    pub const fn new(text: &'static str, lowercase: &'static str) -> Self {
+        let (mut given, mut lower) = (text.as_bytes(), lowercase.as_bytes());
+        assert!(given.len() == lower.len(), "the same name twice");
+        while let ([first, rest @ ..], [lower_first, lower_rest @ ..]) = (given, lower) {
+            assert!(first.to_ascii_lowercase() == *lower_first, "the same name in lower case");
+            (given, lower) = (rest, lower_rest);
+        }
+        Self { text, lowercase, hash: hash_lowercase(lowercase.as_bytes()) }
+    }
+
+    /// The name as it is sent.
+    pub fn as_str(self) -> &'static str {
+        self.text
+    }
+
+    /// The name in lower case.
+    pub fn lowercase(self) -> &'static str {
+        self.lowercase
+    }
+
+    /// nginx's hash of the name in lower case.
+    pub fn hash(self) -> usize {
+        self.hash
+    }
+
+    /// True when the header has this name.
+    pub fn matches(self, header: &Header<'_>) -> bool {
+        self.hash == header.hash && *self.lowercase.as_bytes() == *header.lowercase_name
+    }
+}
+
 /// nginx's hash of a lower-case header name, as its parser leaves it beside every header line.
 ///
 /// Source: `ngx_hash` in ngx_hash.h.
-pub fn hash_lowercase(name: &[u8]) -> usize {
-    name.iter().fold(0, |hash: usize, byte| hash.wrapping_mul(31).wrapping_add((*byte).into()))
+pub const fn hash_lowercase(mut name: &[u8]) -> usize {
+    let mut hash = 0_usize;
+    while let [byte, rest @ ..] = name {
+        hash = hash.wrapping_mul(31).wrapping_add(*byte as usize);
+        name = rest;
+    }
+    hash
 }
 
 /// One header line.

@@ -270,7 +270,8 @@ fn charge_all(table: Table<'_>, keys: &[String]) -> Outcome<Duration> {
     let begun = own_time()?;
     for key in keys {
         let key = Key::Header(black_box(key.as_bytes())).fingerprint(&counter, table.seed());
-        check_and_charge(&[Charge { table, key, terms }], Spending::Charge, 1_000, &mut verdict);
+        let charge = Charge { number: 0, table, key, terms };
+        check_and_charge(&[charge], Spending::Charge, 1_000, &mut verdict);
         lost += verdict.untracked();
     }
     let each = (own_time()? - begun) / u32::try_from(keys.len())?;

@@ -1,5 +1,6 @@
 //! `acl`: words to settings, settings to a plan.
 
+use crate::consumers::Name;
 use crate::directive::{Context, Directive, DirectiveError, Place, Takes, Words};
 
 /// What one level says of groups.
@@ -33,8 +34,11 @@ impl Groups {
     }
 
     /// True when one of these is among them.
-    pub(super) fn contain_any<'g>(&self, mut groups: impl Iterator<Item = &'g str>) -> bool {
-        groups.any(|group| self.0.binary_search_by(|name| (**name).cmp(group)).is_ok())
+    pub(super) fn contain_any<'g>(&self, mut groups: impl Iterator<Item = Name<'g>>) -> bool {
+        let is_one = |group: Name<'_>| {
+            self.0.binary_search_by(|name| name.as_bytes().cmp(group.as_bytes())).is_ok()
+        };
+        !self.0.is_empty() && groups.any(is_one)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether a consumer's groups let it in.
 
 use super::directives::AclPlan;
-use crate::consumers::{ConsumerSet, Identity};
+use crate::consumers::{ConsumerSet, Identity, Name};
 use crate::decision::{Decision, Policy, Reason, Refusal};
 
 /// Whether the identity may go on. `challenge` is key_auth's `WWW-Authenticate`, for the 401.
@@ -35,7 +35,7 @@ pub fn groups_header<'s>(
     plan: &AclPlan,
     set: &'s ConsumerSet,
     identity: Identity,
-) -> Option<&'s str> {
+) -> Option<Name<'s>> {
     if plan.hide_groups {
         return None;
     }
@@ -156,7 +156,8 @@ mod tests {
     fn upstreams_learn_all_groups_unless_hidden() {
         let set = set();
         let header = |words, who| {
-            groups_header(&plan(words), &set, identity(&set, &who).unwrap()).map(str::to_owned)
+            groups_header(&plan(words), &set, identity(&set, &who).unwrap())
+                .map(|it| it.to_string())
         };
         assert_eq!(header(&["allow=b"], Key("ab")), Some("a, b".to_owned()));
         assert_eq!(header(&["deny=x"], Anonymous("c")), Some("c".to_owned()));

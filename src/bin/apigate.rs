@@ -198,7 +198,7 @@ mod tests {
         std::fs::write(&ours, &imported).unwrap();
         let set = load(ours.as_os_str(), imported.as_bytes()).unwrap();
         let key = set.lookup(&KeyDigest::of(b"S3CRET")).unwrap();
-        assert_eq!(set.consumer(key.owner()).unwrap().groups_text(), "g");
+        assert_eq!(set.consumer(key.owner()).unwrap().groups_text(), "g".into());
         std::fs::write(&path, "consumers: S3CRET").unwrap();
         let reason = format!(
             "consumers file \"{name}\" is invalid: line 1 at \"/consumers\": it must be a list of objects"

@@ -264,7 +264,7 @@ impl SetBuilder {
         match id.text() {
             Some(text) => hash_text(self.arena.get(text)),
             // given UUIDs need not be random, so all of it counts
-            None => hash_text(&Id::spell(&id.bytes)),
+            None => hash_text(Id::spell(&id.bytes).as_str()),
         }
     }
 

@@ -205,7 +205,7 @@ pub(super) mod tests {
     fn taken(turn: Turn) -> String {
         match turn {
             Turn::Take(set) => {
-                set.consumers().map(|it| it.name().to_owned()).collect::<Vec<_>>().join(" ")
+                set.consumers().map(|it| it.name().to_string()).collect::<Vec<_>>().join(" ")
             }
             Turn::Make => "make".to_owned(),
             Turn::Wait => "wait".to_owned(),

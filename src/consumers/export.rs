@@ -6,6 +6,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::ids::{Id, NameKind, derive_consumer, derive_credential};
 use super::registry::{Consumer, ConsumerSet, Credential};
+use super::text::Name;
 
 /// The set's consumers as JSON, keys as SHA-256. Reading it again makes the same set: ids that were derived are derived again,
 /// by the name of whatever set that is in.
@@ -20,38 +21,39 @@ fn consumer(set: &str, consumer: &Consumer<'_>) -> Value {
     let mut object = Map::new();
     for (name, value) in [("username", consumer.username()), ("custom_id", consumer.custom_id())] {
         if let Some(value) = value {
-            object.insert(name.to_owned(), value.into());
+            object.insert(name.to_owned(), value.as_str().into());
         }
     }
+    let name = consumer.name().as_str();
     let kind = match consumer.username() {
         Some(_) => NameKind::Username,
         None => NameKind::CustomId,
     };
-    let derived = Id::spell(&derive_consumer(set, kind, consumer.name()));
-    insert_id(&mut object, &consumer.id(), &derived);
+    let derived = Id::spell(&derive_consumer(set, kind, name));
+    insert_id(&mut object, consumer.id(), derived);
     if consumer.tags().len() > 0 {
-        object.insert("tags".to_owned(), consumer.tags().collect());
+        object.insert("tags".to_owned(), consumer.tags().map(Name::as_str).collect());
     }
     if consumer.groups().len() > 0 {
-        object.insert("groups".to_owned(), consumer.groups().collect());
+        object.insert("groups".to_owned(), consumer.groups().map(Name::as_str).collect());
     }
     let keys = consumer.credentials().map(|key| {
-        let derived = Id::spell(&derive_credential(set, consumer.name(), key.digest()));
-        credential(&key, &derived)
+        let derived = Id::spell(&derive_credential(set, name, key.digest()));
+        credential(&key, derived)
     });
     object.insert("keys".to_owned(), keys.collect());
     Value::Object(object)
 }
 
-fn insert_id(object: &mut Map<String, Value>, id: &str, derived: &str) {
-    if id != derived {
-        object.insert("id".to_owned(), id.into());
+fn insert_id(object: &mut Map<String, Value>, id: Id<'_>, derived: Id<'_>) {
+    if id.as_bytes() != derived.as_bytes() {
+        object.insert("id".to_owned(), id.as_str().into());
     }
 }
 
-fn credential(key: &Credential<'_>, derived_id: &str) -> Value {
+fn credential(key: &Credential<'_>, derived_id: Id<'_>) -> Value {
     let mut object = Map::new();
-    insert_id(&mut object, &key.id(), derived_id);
+    insert_id(&mut object, key.id(), derived_id);
     object.insert("sha256".to_owned(), key.digest().to_hex().into());
     for (name, time) in [
         ("created_at", key.created_at()),

@@ -1,11 +1,12 @@
 //! Ids of consumers and credentials: given ones, and derived ones that look like UUIDs.
 
 use std::fmt;
-use std::ops::Deref;
 
 use sha2::{Digest as _, Sha256};
 
 use super::digest::KeyDigest;
+use super::text::Name;
+use crate::hex;
 
 /// An id's text; derived ids and UUIDs are spelled on the spot, without allocation.
 #[derive(Clone, Copy)]
@@ -13,45 +14,55 @@ pub enum Id<'a> {
     /// 36 characters of lower-case UUID
     Uuid([u8; 36]),
     /// any other text
-    Text(&'a str),
+    Name(Name<'a>),
 }
 
 impl<'a> Id<'a> {
     pub(super) fn spell(uuid: &[u8; 16]) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        // a byte's two digits start here, hyphens in between
-        const STARTS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = hex::digits(uuid);
         let mut text = [b'-'; 36];
-        for (byte, start) in uuid.iter().zip(STARTS) {
-            if let Some([high, low]) = text.get_mut(start..start + 2) {
-                *high = DIGITS.get(usize::from(byte >> 4)).copied().unwrap_or(b'0');
-                *low = DIGITS.get(usize::from(byte & 15)).copied().unwrap_or(b'0');
+        let groups: [(usize, &[[u8; 2]]); 5] = [
+            (0, &[a, b, c, d]),
+            (9, &[e, f]),
+            (14, &[g, h]),
+            (19, &[i, j]),
+            (24, &[k, l, m, n, o, p]),
+        ];
+        for (start, digits) in groups {
+            let digits = digits.as_flattened();
+            if let Some(place) = text.get_mut(start..start + digits.len()) {
+                place.copy_from_slice(digits);
             }
         }
         Self::Uuid(text)
     }
-}
 
-impl Deref for Id<'_> {
-    type Target = str;
+    /// The id as it goes over the wire.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Uuid(text) => text,
+            Self::Name(name) => name.as_bytes(),
+        }
+    }
 
-    fn deref(&self) -> &str {
+    /// The id.
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Uuid(text) => std::str::from_utf8(text).unwrap_or_default(),
-            Self::Text(text) => text,
+            Self::Name(name) => name.as_str(),
         }
     }
 }
 
 impl fmt::Display for Id<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for Id<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
@@ -68,7 +79,7 @@ pub(super) fn parse_uuid(text: &str) -> Option<[u8; 16]> {
         *byte = u8::try_from(high << 4 | low).ok()?;
     }
     // rules out capitals and misplaced hyphens
-    (*Id::spell(&uuid) == *text).then_some(uuid)
+    (Id::spell(&uuid).as_bytes() == bytes).then_some(uuid)
 }
 
 /// The id of a consumer that was given none: of the set and the name only.
@@ -121,7 +132,7 @@ mod tests {
     #[test]
     fn only_canonical_uuids_are_kept_as_numbers() {
         let text = "00112233-4455-8677-8899-aabbccddeeff";
-        assert_eq!(&*Id::spell(&parse_uuid(text).unwrap()), text);
+        assert_eq!(Id::spell(&parse_uuid(text).unwrap()).as_str(), text);
         for other in [
             "",
             "00112233-4455-8677-8899-AABBCCDDEEFF",
@@ -135,8 +146,7 @@ mod tests {
 
     #[test]
     fn derived_ids_are_stable_version_8_uuids_that_differ_by_set_kind_and_name() {
-        let spell =
-            |set, kind, name| Id::spell(&derive_consumer(set, kind, name)).deref().to_owned();
+        let spell = |set, kind, name| Id::spell(&derive_consumer(set, kind, name)).to_string();
         let bob = spell("partners", NameKind::Username, "bob");
         assert_eq!(bob, spell("partners", NameKind::Username, "bob"));
         assert_eq!(&bob[14..15], "8");

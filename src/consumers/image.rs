@@ -1,9 +1,11 @@
 //! A finished set as one run of bytes, which any process can read wherever it has it.
 //!
 //! Columns of records of fixed size stand one behind the other, numbers little-endian, a head with the columns' lengths
-//! before them. What lies outside is not there, and what is no UTF-8 is empty: bytes that are no set do no harm.
+//! before them. What lies outside is not there: bytes that are no set do no harm.
 
 use std::marker::PhantomData;
+
+use super::text::Name;
 
 /// Something that a column is made of.
 pub(super) trait Record: Sized {
@@ -89,12 +91,12 @@ impl<T: Record> Column<T> {
 
 impl Column<u8> {
     /// A piece of the text; empty where there is none.
-    pub(super) fn text<'a>(&self, image: &'a [u8], offset: usize, length: usize) -> &'a str {
+    pub(super) fn text<'a>(&self, image: &'a [u8], offset: usize, length: usize) -> Name<'a> {
         if offset.saturating_add(length) > self.count {
-            return "";
+            return Name::default();
         }
         let start = self.start + offset;
-        image.get(start..start + length).and_then(|it| str::from_utf8(it).ok()).unwrap_or_default()
+        image.get(start..start + length).map(Name::new).unwrap_or_default()
     }
 }
 

@@ -36,3 +36,4 @@ pub use registry::{
 };
 pub use reported::Reports;
 pub use source::{FileSource, LoadError, Loaded, Poll, Stamp, Watcher};
+pub use text::Name;

@@ -12,7 +12,7 @@ use super::ids::{Id, parse_uuid};
 use super::image::Column;
 use super::records::{Columns, ConsumerRecord, CredentialRecord, IdSlot};
 use super::table::{Slot, search};
-use super::text::Text;
+use super::text::{Name, Text};
 
 /// A consumer's number in one version of a set; it means nothing in another version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ impl ConsumerSet {
     /// The consumer with this username.
     pub fn by_username(&self, username: &str) -> Option<Consumer<'_>> {
         let index = self.search(&self.columns.by_username, hash_text(username), |index| {
-            self.consumer_record(index).is_some_and(|it| self.text(it.username) == username)
+            self.consumer_record(index).is_some_and(|it| self.text(it.username) == username.into())
         })?;
         self.consumer(ConsumerIndex(index))
     }
@@ -142,7 +142,7 @@ impl ConsumerSet {
         let index = self.search(&self.columns.by_id, hash_text(id), |index| {
             self.consumer_record(index).is_some_and(|record| match uuid {
                 Some(uuid) => !record.id.is_text && record.id.bytes == uuid,
-                None => record.id.text().map(|text| self.text(text)) == Some(id),
+                None => record.id.text().is_some_and(|text| self.text(text) == id.into()),
             })
         })?;
         self.consumer(ConsumerIndex(index))
@@ -176,12 +176,12 @@ impl ConsumerSet {
         self.columns.credentials.get(self.image(), index as usize)
     }
 
-    fn text(&self, text: Text) -> &str {
+    fn text(&self, text: Text) -> Name<'_> {
         self.columns.text.text(self.image(), text.offset(), text.len())
     }
 
     fn id(&self, id: IdSlot) -> Id<'_> {
-        id.text().map_or_else(|| Id::spell(&id.bytes), |text| Id::Text(self.text(text)))
+        id.text().map_or_else(|| Id::spell(&id.bytes), |text| Id::Name(self.text(text)))
     }
 }
 
@@ -210,17 +210,17 @@ impl<'a> Consumer<'a> {
     }
 
     /// The username, else the custom_id.
-    pub fn name(&self) -> &'a str {
+    pub fn name(&self) -> Name<'a> {
         self.username().or_else(|| self.custom_id()).unwrap_or_default()
     }
 
     /// The username, if it has one.
-    pub fn username(&self) -> Option<&'a str> {
+    pub fn username(&self) -> Option<Name<'a>> {
         Some(self.set.text(self.record.username)).filter(|name| !name.is_empty())
     }
 
     /// The operator's own name, if it has one.
-    pub fn custom_id(&self) -> Option<&'a str> {
+    pub fn custom_id(&self) -> Option<Name<'a>> {
         Some(self.set.text(self.record.custom_id)).filter(|id| !id.is_empty())
     }
 
@@ -230,19 +230,19 @@ impl<'a> Consumer<'a> {
     }
 
     /// The groups, in the order written.
-    pub fn groups(&self) -> impl ExactSizeIterator<Item = &'a str> + Clone + use<'a> {
+    pub fn groups(&self) -> impl ExactSizeIterator<Item = Name<'a>> + Clone + use<'a> {
         let set = self.set;
         let names = set.columns.groups.names(set.image(), self.record.groups);
         names.map(move |name| set.text(name))
     }
 
     /// The groups as `X-Consumer-Groups` has them: `a, b`; empty when there are none.
-    pub fn groups_text(&self) -> &'a str {
+    pub fn groups_text(&self) -> Name<'a> {
         self.set.text(self.set.columns.groups.joined(self.set.image(), self.record.groups))
     }
 
     /// The tags, in the order written.
-    pub fn tags(&self) -> impl ExactSizeIterator<Item = &'a str> + Clone + use<'a> {
+    pub fn tags(&self) -> impl ExactSizeIterator<Item = Name<'a>> + Clone + use<'a> {
         let set = self.set;
         let names = set.columns.tags.names(set.image(), self.record.tags);
         names.map(move |name| set.text(name))

@@ -1,6 +1,45 @@
 //! All text of a set in one piece of memory.
 
+use std::fmt;
+
 use super::image::{Fields, Record};
+
+/// A name in a set: of a consumer, a group or a tag. UTF-8, which is looked at only where a `str` is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name<'a>(&'a [u8]);
+
+impl<'a> Name<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The name as it goes over the wire.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The name; empty for bytes that are no UTF-8, which no set has.
+    pub fn as_str(self) -> &'a str {
+        str::from_utf8(self.0).unwrap_or_default()
+    }
+
+    /// True where there is none.
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> From<&'a str> for Name<'a> {
+    fn from(name: &'a str) -> Self {
+        Self(name.as_bytes())
+    }
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// A text in an [`Arena`], or in the set that was made of it.
 #[derive(Clone, Copy)]

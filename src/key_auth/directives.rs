@@ -7,7 +7,6 @@ use crate::directive::{
 use crate::request::HeaderName;
 
 use super::arguments::ArgumentName;
-use super::body::BodyKind;
 
 /// What one level says of authentication.
 #[derive(Clone, Debug, Default)]
@@ -106,9 +105,9 @@ impl KeyAuthPlan {
             && !super::places::header_key(header.value, self.scheme.as_deref()).is_empty()
     }
 
-    /// How the body must be read before a decision; `None` when it need not be.
-    pub fn body_kind(&self, content_type: Option<&[u8]>) -> Option<BodyKind> {
-        if self.fields.is_empty() { None } else { content_type.and_then(BodyKind::of) }
+    /// Whether a key may be in a body that [`BodyKind::of`] knows, which must then be read before a decision.
+    pub fn reads_body(&self) -> bool {
+        !self.fields.is_empty()
     }
 }
 

@@ -1,27 +1,30 @@
 //! The headers that tell upstreams who called, which no client may send.
 
 use crate::consumers::{ConsumerSet, Identity};
+use crate::request::SentName;
+
+const ID: SentName = SentName::new("X-Consumer-ID", "x-consumer-id");
+const USERNAME: SentName = SentName::new("X-Consumer-Username", "x-consumer-username");
+const CUSTOM_ID: SentName = SentName::new("X-Consumer-Custom-ID", "x-consumer-custom-id");
+const ANONYMOUS: SentName = SentName::new("X-Anonymous-Consumer", "x-anonymous-consumer");
+const CREDENTIAL: SentName = SentName::new("X-Credential-Identifier", "x-credential-identifier");
+
+/// acl's, of the same rank.
+pub const GROUPS: SentName = SentName::new("X-Consumer-Groups", "x-consumer-groups");
 
 /// Names that are ours alone; `-` stands for `_` as well.
-const NAMES: [&[u8]; 6] = [
-    b"x-consumer-id",
-    b"x-consumer-groups",
-    b"x-consumer-username",
-    b"x-consumer-custom-id",
-    b"x-anonymous-consumer",
-    b"x-credential-identifier",
-];
+const NAMES: [SentName; 6] = [ID, GROUPS, USERNAME, CUSTOM_ID, ANONYMOUS, CREDENTIAL];
 
 /// True for a header that is taken off every request: in any mixture of `-` and `_`, for upstreams that take both for one.
 pub fn is_identity_header(lowercase_name: &[u8]) -> bool {
     // most headers are told by the first two bytes
     let [b'x', b'-' | b'_', ..] = lowercase_name else { return false };
-    NAMES.iter().any(|name| {
+    NAMES.map(SentName::lowercase).iter().any(|name| {
         name.len() == lowercase_name.len()
             && name
-                .iter()
+                .bytes()
                 .zip(lowercase_name)
-                .all(|(ours, theirs)| ours == theirs || (*ours == b'-' && *theirs == b'_'))
+                .all(|(ours, theirs)| ours == *theirs || (ours == b'-' && *theirs == b'_'))
     })
 }
 
@@ -31,23 +34,23 @@ pub fn is_identity_header(lowercase_name: &[u8]) -> bool {
 pub fn identity_headers(
     set: &ConsumerSet,
     identity: Identity,
-    mut send: impl FnMut(&'static str, &str),
+    mut send: impl FnMut(SentName, &[u8]),
 ) {
     let Some(consumer) = set.consumer(identity.consumer()) else { return };
-    send("X-Consumer-ID", &consumer.id());
+    send(ID, consumer.id().as_bytes());
     if let Some(username) = consumer.username() {
-        send("X-Consumer-Username", username);
+        send(USERNAME, username.as_bytes());
     }
     if let Some(custom_id) = consumer.custom_id() {
-        send("X-Consumer-Custom-ID", custom_id);
+        send(CUSTOM_ID, custom_id.as_bytes());
     }
     match identity.credential() {
         Some(credential) => {
             if let Some(credential) = set.credential(credential) {
-                send("X-Credential-Identifier", &credential.id());
+                send(CREDENTIAL, credential.id().as_bytes());
             }
         }
-        None => send("X-Anonymous-Consumer", "true"),
+        None => send(ANONYMOUS, b"true"),
     }
 }
 
@@ -103,7 +106,9 @@ mod tests {
         let credential = set.lookup(&KeyDigest::of(b"k")).unwrap().index();
         let sent = |identity| {
             let mut sent = Vec::new();
-            identity_headers(&set, identity, |name, value| sent.push(format!("{name}: {value}")));
+            identity_headers(&set, identity, |name, value| {
+                sent.push(format!("{}: {}", name.as_str(), str::from_utf8(value).unwrap()));
+            });
             sent
         };
         assert_eq!(

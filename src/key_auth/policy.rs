@@ -48,7 +48,7 @@ impl Outcome {
 
 /// Who the request comes from, by the set in force and the time in seconds since 1970.
 ///
-/// `body` is the whole body when [`KeyAuthPlan::body_kind`] asked for it. Nothing is allocated for a good key in a header,
+/// `body` is the whole body where [`KeyAuthPlan::reads_body`] wants it. Nothing is allocated for a good key in a header,
 /// a cookie or an unencoded query.
 pub fn decide(
     plan: &KeyAuthPlan,

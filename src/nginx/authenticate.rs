@@ -10,8 +10,9 @@ use super::main_conf::MainConf;
 use super::phases::Judged;
 use super::request::Request;
 use crate::acl::{self, AclPlan};
+use crate::consumers::Name;
 use crate::decision::Decision;
-use crate::key_auth::identity::{identity_headers, is_identity_header};
+use crate::key_auth::identity::{GROUPS, identity_headers, is_identity_header};
 use crate::key_auth::{self, BodyKind, BodyView, Found, KeyAuthPlan, Outcome, hide};
 use crate::request::{Header, HeaderName, RequestHead};
 use nginx_sys::{
@@ -25,13 +26,6 @@ use std::sync::LazyLock;
 static CONTENT_TYPE: LazyLock<Option<HeaderName>> =
     LazyLock::new(|| HeaderName::parse("content-type"));
 
-/// What acl sends; another acl, or none, may be in force after an internal redirect.
-const GROUPS: &str = "X-Consumer-Groups";
-
-fn is_groups(header: &Header<'_>) -> bool {
-    header.lowercase_name.eq_ignore_ascii_case(GROUPS.as_bytes())
-}
-
 /// Takes identity headers of clients off; a request that has none is only looked at.
 ///
 /// Once somebody was asked for, what there is is ours: after an internal redirect it stays.
@@ -39,9 +33,9 @@ pub(super) fn strip_identity(request: Request<'_>) -> Option<()> {
     // SAFETY: live; no other reference to the context is held here.
     let context = unsafe { context::get(request.raw()) };
     if context.is_some_and(|context| context.authenticated.is_some()) {
-        // A subrequest passes no acl that would send the groups again.
-        if request.is_main() && request.headers().any(|it| is_groups(&it)) {
-            edit::remove_headers(request, is_groups)?;
+        // Another acl, or none, may be in force after an internal redirect; a subrequest passes none that would send the groups again.
+        if request.is_main() && request.headers().any(|it| GROUPS.matches(&it)) {
+            edit::remove_headers(request, |it| GROUPS.matches(it))?;
         }
         return Some(());
     }
@@ -64,7 +58,7 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
         return Judged::Decided(Decision::Continue);
     }
     let is_known_elsewhere = known.is_some();
-    let kind = content_type(request).and_then(|value| plan.body_kind(Some(value)));
+    let kind = if plan.reads_body() { content_type(request).and_then(BodyKind::of) } else { None };
     if kind.is_some()
         && let Body::Coming(status) = body::read(request)
     {
@@ -76,24 +70,27 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
     let view = kind.as_ref().map(|kind| BodyView { kind, bytes: &bytes });
     let now_s = i64::try_from(clock::cached_s()).unwrap_or(i64::MAX);
     let outcome = key_auth::decide(plan, &set, &request, view.as_ref(), now_s);
-    if plan.hide && hide_key(request, plan, outcome.found, kind.as_ref(), bytes).is_none() {
+    if plan.hide
+        && hide_beside_headers(request, plan, outcome.found, kind.as_ref(), bytes).is_none()
+    {
         return Judged::Failed;
     }
     let is_failed_key = outcome.is_failed_key();
-    let Outcome { decision, identity, .. } = outcome;
-    if let Some(identity) = identity {
-        // From before an internal redirect, by another set.
-        let is_old = |it: &Header<'_>| is_known_elsewhere && is_identity_header(it.lowercase_name);
-        if edit::remove_headers(request, is_old).is_none() {
-            return Judged::Failed;
-        }
-        let mut room = Some(());
-        identity_headers(&set, identity, |name, value| {
-            if edit::add_header(request, name, value).is_none() {
-                room = None;
+    let Outcome { decision, identity, found, .. } = outcome;
+    let hides_header = plan.hide && found.header;
+    // From before an internal redirect, by another set.
+    let has_old = identity.is_some() && is_known_elsewhere;
+    if hides_header || identity.is_some() {
+        let goes = |it: &Header<'_>| {
+            hides_header && plan.is_key_header(it)
+                || has_old && is_identity_header(it.lowercase_name)
+        };
+        let changed = edit::replace_headers(request, goes, |lines| {
+            if let Some(identity) = identity {
+                identity_headers(&set, identity, |name, value| lines.add(name, value));
             }
         });
-        if room.is_none() {
+        if changed.is_none() {
             return Judged::Failed;
         }
     }
@@ -113,10 +110,8 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
 fn is_enough(known: &Authenticated, plan: &KeyAuthPlan) -> bool {
     let Some(identity) = known.identity.filter(|_| known.set == plan.set) else { return false };
     let consumer = known.version.consumer(identity.consumer());
-    !identity.is_anonymous()
-        || consumer.is_some_and(|it| {
-            plan.anonymous.is_some() && it.username() == plan.anonymous.as_deref()
-        })
+    let stands_in = |name: Name<'_>| plan.anonymous.as_deref().is_some_and(|it| name == it.into());
+    !identity.is_anonymous() || consumer.and_then(|it| it.username()).is_some_and(stands_in)
 }
 
 /// Takes the key off a request that `satisfy any` has let in before it came to key_auth. A key in the body stays: it would
@@ -140,7 +135,10 @@ pub(super) unsafe extern "C" fn precontent_phase(request: *mut ngx_http_request_
         let request = unsafe { Request::new(raw) };
         let hidden = request.conf().plan.key_auth.as_ref().map_or(Some(()), |plan| {
             let found = key_auth::find(plan, &request);
-            hide_key(request, plan, found, None, Cow::default())
+            if found.header {
+                edit::remove_headers(request, |header| plan.is_key_header(header))?;
+            }
+            hide_beside_headers(request, plan, found, None, Cow::default())
         });
         hidden.map_or(FAILED, |()| DECLINED)
     })
@@ -171,17 +169,14 @@ fn content_type(request: Request<'_>) -> Option<&[u8]> {
     request.header_lines().find(|header| name.matches(header)).map(|header| header.value)
 }
 
-/// Takes the key out of wherever it was found; `None` when memory is short.
-fn hide_key(
+/// Takes the key out of wherever it was found but in headers; `None` when memory is short.
+fn hide_beside_headers(
     request: Request<'_>,
     plan: &KeyAuthPlan,
     found: Found,
     kind: Option<&BodyKind>,
     bytes: Cow<'_, [u8]>,
 ) -> Option<()> {
-    if found.header {
-        edit::remove_headers(request, |header| plan.is_key_header(header))?;
-    }
     if found.query
         && let Some(query) = hide::query(request.query(), plan.query_names())
     {
@@ -213,24 +208,26 @@ pub(super) fn acl(
     plan: &AclPlan,
     key_auth: &KeyAuthPlan,
 ) -> Judged {
-    // SAFETY: live; no other reference to the context is held here.
-    let authenticated =
-        unsafe { context::get(request.raw()) }.and_then(|context| context.authenticated.clone());
-    let authenticated = authenticated.filter(|it| it.set == key_auth.set);
-    let (version, identity) = match authenticated {
-        Some(Authenticated { version, identity, .. }) => (version, identity),
-        None => match main.sets.get(key_auth.set) {
-            Some(set) => (set.current(), None),
-            None => return Judged::Failed,
-        },
+    // SAFETY: live; no other reference to the context is held here, nor taken by what is called here.
+    let authenticated = unsafe { context::get(request.raw()) }
+        .and_then(|context| context.authenticated.as_ref())
+        .filter(|it| it.set == key_auth.set);
+    let current;
+    let (version, identity) = match (authenticated, main.sets.get(key_auth.set)) {
+        (Some(it), _) => (&*it.version, it.identity),
+        (None, Some(set)) => {
+            current = set.current();
+            (&*current, None)
+        }
+        (None, None) => return Judged::Failed,
     };
-    let decision = acl::decide(plan, &version, identity, &key_auth.challenge);
+    let decision = acl::decide(plan, version, identity, &key_auth.challenge);
     if decision == Decision::Continue
         && let Some(identity) = identity
-        && let Some(groups) = acl::groups_header(plan, &version, identity)
+        && let Some(groups) = acl::groups_header(plan, version, identity)
     {
-        let again = request.headers().any(|header| is_groups(&header));
-        if !again && edit::add_header(request, GROUPS, groups).is_none() {
+        let again = request.headers().any(|header| GROUPS.matches(&header));
+        if !again && edit::add_header(request, GROUPS, groups.as_bytes()).is_none() {
             return Judged::Failed;
         }
     }

@@ -11,7 +11,6 @@ use crate::decision::{Decision, Refusal};
 use crate::pipeline::{Record, Refused};
 use crate::validate::{BodyCheck, ValidatePlan};
 use nginx_sys::ngx_http_request_t;
-use std::borrow::Cow;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -72,7 +71,7 @@ pub(super) struct RequestContext {
     /// What key_auth says of a failed key, while a store is asked how many there were.
     pub(super) failed: Option<Box<Decision>>,
     /// What the limits have found and charged.
-    pub(super) limits: Option<Box<Limits>>,
+    pub(super) limits: Limits,
     /// How far validation is.
     pub(super) validation: Option<Validation>,
     /// What is known of the invocation.
@@ -91,13 +90,10 @@ pub(super) struct RequestContext {
 
 impl RequestContext {
     /// Whom the request comes from: the username, else what else the consumer is called.
-    pub(super) fn consumer_name(&self) -> Option<Cow<'_, str>> {
+    pub(super) fn consumer_name(&self) -> Option<&str> {
         let authenticated = self.authenticated.as_ref()?;
         let consumer = authenticated.version.consumer(authenticated.identity?.consumer())?;
-        match consumer.username() {
-            Some(name) => Some(name.into()),
-            None => consumer.custom_id().map(Into::into),
-        }
+        Some(consumer.name().as_str())
     }
 
     /// Keeps the refusal that ends the request in a location with this plan.

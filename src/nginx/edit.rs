@@ -5,17 +5,17 @@
 
 use super::memory;
 use super::request::{Request, lines};
-use crate::request::{Header, hash_lowercase};
+use crate::request::{Header, SentName};
 use nginx_sys::{
-    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_variable_t, ngx_list_push, ngx_str_t,
-    ngx_table_elt_t,
+    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_variable_t, ngx_list_push,
+    ngx_list_t, ngx_str_t, ngx_table_elt_t,
 };
+use smallvec::SmallVec;
 
 mod body;
 mod header_list;
 
 pub(super) use body::set_body;
-use header_list::remove_lines;
 
 /// Removes the request's header lines for which `goes` is true.
 ///
@@ -24,41 +24,87 @@ pub(super) fn remove_headers(
     request: Request<'_>,
     goes: impl Fn(&Header<'_>) -> bool,
 ) -> Option<()> {
-    let mut removed = Vec::new();
+    replace_headers(request, goes, |_| {})
+}
+
+/// Adds a line to the request's headers, beside lines of the same name.
+pub(super) fn add_header(request: Request<'_>, name: SentName, value: &[u8]) -> Option<()> {
+    replace_headers(request, |_| false, |lines| lines.add(name, value))
+}
+
+/// Removes the request's header lines for which `goes` is true, and adds those that `add` hands over, in their places first.
+pub(super) fn replace_headers(
+    request: Request<'_>,
+    goes: impl Fn(&Header<'_>) -> bool,
+    add: impl FnOnce(&mut NewLines<'_>),
+) -> Option<()> {
+    let raw = request.raw().as_ptr();
+    let mut removed: SmallVec<[*mut ngx_table_elt_t; 4]> = SmallVec::new();
     // SAFETY: live; the list is not changed while its lines are read.
-    for line in unsafe { lines(&(*request.raw().as_ptr()).headers_in.headers.part) } {
+    for line in unsafe { lines(&(*raw).headers_in.headers.part) } {
         if goes(&header(line)) {
             removed.push(std::ptr::from_ref(line).cast_mut());
         }
     }
-    if removed.is_empty() {
-        return Some(());
-    }
     // SAFETY: live, and no line is borrowed any more.
-    unsafe { remove_lines(&mut (*request.raw().as_ptr()).headers_in, &removed)? };
-    forget_variables(request, |name| name.starts_with(b"http_"));
+    unsafe {
+        let headers = &mut (*raw).headers_in;
+        if !removed.is_empty() {
+            header_list::forget(headers, &removed);
+        }
+        let list = &mut headers.headers;
+        let mut lines = NewLines { list, places: &removed, added: 0, room: Some(()) };
+        add(&mut lines);
+        let NewLines { list, places, added, room } = lines;
+        room?;
+        if !places.is_empty() {
+            header_list::unlink(list, places)?;
+        }
+        if !removed.is_empty() || added > 0 {
+            forget_header_variables(request);
+        }
+    }
     Some(())
 }
 
-/// Adds a line to the request's headers, beside lines of the same name.
-pub(super) fn add_header(request: Request<'_>, name: &'static str, value: &str) -> Option<()> {
-    let raw = request.raw().as_ptr();
-    // SAFETY: live; the list takes a line of the pool's.
-    unsafe {
-        let lowercase = memory::copy((*raw).pool, name.as_bytes())?;
-        std::slice::from_raw_parts_mut(lowercase.data, lowercase.len).make_ascii_lowercase();
-        let value = memory::copy((*raw).pool, value.as_bytes())?;
-        let line = ngx_list_push(&mut (*raw).headers_in.headers).cast::<ngx_table_elt_t>();
-        if line.is_null() {
-            return None;
-        }
-        line.write_bytes(0, 1);
-        (*line).hash = hash_lowercase(memory::bytes(lowercase));
-        (*line).key = memory::static_str(name);
-        (*line).lowcase_key = lowercase.data;
-        (*line).value = value;
+/// Header lines that a request gets.
+pub(super) struct NewLines<'a> {
+    list: &'a mut ngx_list_t,
+    /// Lines of the list that nobody needs any more.
+    places: &'a [*mut ngx_table_elt_t],
+    added: usize,
+    /// `None` once memory was short.
+    room: Option<()>,
+}
+
+impl NewLines<'_> {
+    /// Adds a line, beside lines of the same name.
+    pub(super) fn add(&mut self, name: SentName, value: &[u8]) {
+        // SAFETY: `replace_headers` has the list of a live request, of whose pool everything is; its places are lines of it.
+        let line = unsafe {
+            memory::copy(self.list.pool, value).and_then(|value| {
+                let line = match self.places.split_first() {
+                    Some((line, rest)) => {
+                        self.places = rest;
+                        *line
+                    }
+                    None => ngx_list_push(self.list).cast(),
+                };
+                Some((line.as_mut()?, value))
+            })
+        };
+        let Some((line, value)) = line else {
+            self.room = None;
+            return;
+        };
+        // SAFETY: all-zero is a line without anything.
+        *line = unsafe { std::mem::zeroed() };
+        line.hash = name.hash();
+        line.key = memory::static_str(name.as_str());
+        line.lowcase_key = name.lowercase().as_ptr().cast_mut();
+        line.value = value;
+        self.added += 1;
     }
-    Some(())
 }
 
 /// Replaces the values of header lines for which `edit` has another, and removes lines whose new value is empty.
@@ -84,12 +130,14 @@ pub(super) fn edit_headers(
         edited.iter().filter(|(_, value)| value.len == 0).map(|(line, _)| *line).collect();
     if !emptied.is_empty() {
         // SAFETY: as above.
-        unsafe { remove_lines(&mut (*raw).headers_in, &emptied)? };
+        unsafe {
+            let headers = &mut (*raw).headers_in;
+            header_list::forget(headers, &emptied);
+            header_list::unlink(&mut headers.headers, &emptied)?;
+        }
     }
     if !edited.is_empty() {
-        let is_of_headers =
-            |name: &[u8]| name.starts_with(b"http_") || name.starts_with(b"cookie_");
-        forget_variables(request, is_of_headers);
+        forget_header_variables(request);
     }
     Some(())
 }
@@ -114,7 +162,7 @@ pub(super) fn set_query(request: Request<'_>, query: &[u8], raw_uri: &[u8]) -> O
 }
 
 fn header(line: &ngx_table_elt_t) -> Header<'_> {
-    // SAFETY: nginx's parsers and `add_header` set lowcase_key for every request header, of key's length.
+    // SAFETY: nginx's parsers and `NewLines` set lowcase_key for every request header, of key's length.
     unsafe {
         let name = ngx_str_t { len: line.key.len, data: line.lowcase_key };
         let (lowercase_name, value) = (memory::bytes(name), memory::bytes(line.value));
@@ -124,21 +172,40 @@ fn header(line: &ngx_table_elt_t) -> Header<'_> {
 
 /// Makes nginx evaluate variables of these names anew: it keeps values of most for all of the request.
 fn forget_variables(request: Request<'_>, is_stale: impl Fn(&[u8]) -> bool) {
+    forget_values(request, &indexes(request, is_stale));
+}
+
+/// The same for all variables that are made of header lines.
+fn forget_header_variables(request: Request<'_>) {
+    let is_of_headers = |name: &[u8]| name.starts_with(b"http_") || name.starts_with(b"cookie_");
+    let known = &request.main_conf().header_variables;
+    forget_values(request, known.get_or_init(|| indexes(request, is_of_headers)));
+}
+
+/// The variables with such names that have an index.
+fn indexes(request: Request<'_>, is_one: impl Fn(&[u8]) -> bool) -> Box<[usize]> {
+    // SAFETY: the core module's main conf outlives requests.
+    let variables = unsafe {
+        let main = *(*request.raw().as_ptr()).main_conf.add(ngx_http_core_module.ctx_index);
+        (*main.cast::<ngx_http_core_main_conf_t>()).variables.as_slice::<ngx_http_variable_t>()
+    };
+    let names = variables.iter().enumerate();
+    // SAFETY: names are the configuration's.
+    names.filter(|(_, it)| is_one(unsafe { memory::bytes(it.name) })).map(|(it, _)| it).collect()
+}
+
+fn forget_values(request: Request<'_>, indexes: &[usize]) {
     let raw = request.raw().as_ptr();
-    // SAFETY: a request has as many values as its main conf has indexed variables, in their order.
-    unsafe {
-        if (*raw).variables.is_null() {
-            return;
-        }
-        let main = *(*raw).main_conf.add(ngx_http_core_module.ctx_index);
-        let main = &*main.cast::<ngx_http_core_main_conf_t>();
-        for (index, variable) in main.variables.as_slice::<ngx_http_variable_t>().iter().enumerate()
-        {
-            if is_stale(memory::bytes(variable.name)) {
-                let value = &mut *(*raw).variables.add(index);
-                value.set_valid(0);
-                value.set_not_found(0);
-            }
+    // SAFETY: live.
+    if unsafe { (*raw).variables.is_null() } {
+        return;
+    }
+    for index in indexes {
+        // SAFETY: a request has as many values as its main conf has indexed variables, in their order.
+        unsafe {
+            let value = &mut *(*raw).variables.add(*index);
+            value.set_valid(0);
+            value.set_not_found(0);
         }
     }
 }

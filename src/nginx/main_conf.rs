@@ -22,10 +22,11 @@ use crate::directive::DirectiveError;
 use crate::key_auth::ArgumentName;
 use crate::lambda::LambdaPlan;
 use crate::observe::{Health, Labels, Page};
+use crate::rate_limit::policy::Verdict;
 use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_module, ngx_ssl_t};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use parking_lot::Mutex;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::{c_char, c_void};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -54,6 +55,10 @@ pub(super) struct MainConf {
     pub(super) sets: Vec<ConsumerSetCell>,
     /// The zones of counters, by number.
     pub(super) limit_zones: Vec<LimitZone>,
+    /// On the request in hand.
+    pub(super) verdict: RefCell<Verdict>,
+    /// The indexes of variables that are made of a request's header lines, once a request has asked.
+    pub(super) header_variables: OnceCell<Box<[usize]>>,
     endpoints: RefCell<Vec<SharedEndpoint>>,
     /// The endpoints' names, for the thread that keeps them fresh.
     names: Arc<Mutex<Vec<Arc<AddressList>>>>,

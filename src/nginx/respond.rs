@@ -11,8 +11,10 @@ use crate::pipeline::ErrorBody;
 use nginx_sys::{
     NGX_DONE, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_http_complex_value_t,
     ngx_http_discard_request_body, ngx_http_finalize_request, ngx_http_request_t,
-    ngx_http_send_header, ngx_http_send_response, ngx_int_t, ngx_list_push, ngx_table_elt_t,
+    ngx_http_send_header, ngx_http_send_response, ngx_int_t, ngx_list_push, ngx_pnalloc, ngx_str_t,
+    ngx_table_elt_t,
 };
+use std::ops::Range;
 use std::ptr::NonNull;
 
 /// The status that ends the request with this refusal, which its context keeps.
@@ -82,8 +84,7 @@ pub(super) fn answer(request: Request<'_>, reply: &Reply) -> ngx_int_t {
             return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
         }
     }
-    // SAFETY: live, and no line is added while they are counted.
-    context.answered = Some(unsafe { header_lines(raw) }.count());
+    context.answered = Some(line_count(raw));
     let request = raw.as_ptr();
     // SAFETY: live until it is finalised, and not touched after that.
     unsafe {
@@ -123,22 +124,38 @@ pub(super) fn content(
     }
 }
 
-/// The lines of the response's header list, those that were taken out (`hash` 0) left out.
+/// How many lines the response's header list has, those that were taken out counted.
+pub(super) fn line_count(request: NonNull<ngx_http_request_t>) -> usize {
+    // SAFETY: live; parts are linked until null.
+    unsafe {
+        let mut part = &raw const (*request.as_ptr()).headers_out.headers.part;
+        let mut count = 0;
+        while let Some(current) = part.as_ref() {
+            count += current.nelts;
+            part = current.next;
+        }
+        count
+    }
+}
+
+/// The lines of the response's header list at these places, those that were taken out (`hash` 0) left out.
 ///
 /// # Safety
 /// The request is live and its list does not change while the iterator is used.
-pub(super) unsafe fn header_lines(
+pub(super) unsafe fn header_lines_at(
     request: NonNull<ngx_http_request_t>,
+    places: Range<usize>,
 ) -> impl Iterator<Item = NonNull<ngx_table_elt_t>> {
     // SAFETY: the list is initialised with the request.
     let mut part = unsafe { &raw const (*request.as_ptr()).headers_out.headers.part };
-    let mut index = 0;
+    let (mut index, mut left) = (places.start, places.len());
     std::iter::from_fn(move || {
+        left = left.checked_sub(1)?;
         // SAFETY: parts are linked until null, each with `nelts` lines at `elts`, as ngx_list_push makes them.
         unsafe {
-            while index == (*part).nelts {
+            while index >= (*part).nelts {
+                index -= (*part).nelts;
                 part = (*part).next.as_ref()?;
-                index = 0;
             }
             index += 1;
             NonNull::new((*part).elts.cast::<ngx_table_elt_t>().add(index - 1))
@@ -148,30 +165,66 @@ pub(super) unsafe fn header_lines(
     .filter(|line| unsafe { line.as_ref().hash != 0 })
 }
 
-/// Adds a header with a number; with `replaces`, in place of the one that an earlier location of the request has added.
-/// `None` when memory is short.
-pub(super) fn set_number(
+/// All lines of the response's header list but those that were taken out.
+///
+/// # Safety
+/// As [`header_lines_at`].
+pub(super) unsafe fn header_lines(
     request: NonNull<ngx_http_request_t>,
-    name: &'static str,
-    number: u64,
+) -> impl Iterator<Item = NonNull<ngx_table_elt_t>> {
+    // SAFETY: the caller's.
+    unsafe { header_lines_at(request, 0..usize::MAX) }
+}
+
+/// Sets headers whose values are numbers.
+pub(super) struct Numbers {
+    request: NonNull<ngx_http_request_t>,
     replaces: bool,
-) -> Option<()> {
-    let mut digits = itoa::Buffer::new();
-    let text = digits.format(number).as_bytes();
-    if !replaces {
-        return add_header(request, name, text).map(|_| ());
+    /// Room in the request's pool for so many texts.
+    room: (*mut itoa::Buffer, usize),
+}
+
+impl Numbers {
+    /// With `replaces`, a header takes the place of the one that an earlier location of the request has added.
+    pub(super) fn new(request: NonNull<ngx_http_request_t>, replaces: bool) -> Self {
+        Self { request, replaces, room: (std::ptr::null_mut(), 0) }
     }
-    // SAFETY: the request is live; nobody else has its headers now.
-    unsafe {
-        let raw = request.as_ptr();
-        let ours =
-            header_lines(request).find(|line| std::ptr::eq(line.as_ref().key.data, name.as_ptr()));
-        if let Some(mut line) = ours {
-            line.as_mut().value = memory::copy((*raw).pool, text)?;
-            return Some(());
+
+    /// Sets a header; `None` when memory is short.
+    pub(super) fn set(&mut self, name: &'static str, number: u64) -> Option<()> {
+        let value = self.text(number)?;
+        // SAFETY: the request is live; nobody else has its headers now.
+        unsafe {
+            if self.replaces {
+                let mut lines = header_lines(self.request);
+                let ours = lines.find(|line| std::ptr::eq(line.as_ref().key.data, name.as_ptr()));
+                if let Some(mut line) = ours {
+                    line.as_mut().value = value;
+                    return Some(());
+                }
+            }
+            add_line(self.request, name, value).map(|_| ())
         }
     }
-    add_header(request, name, text).map(|_| ())
+
+    /// The number's digits, written where they stay.
+    fn text(&mut self, number: u64) -> Option<ngx_str_t> {
+        const AT_ONCE: usize = 8;
+        let (first, left) = &mut self.room;
+        // SAFETY: the request is live, and its pool outlives its headers; a buffer is bytes, of which nobody else has any.
+        unsafe {
+            if *left == 0 {
+                let pool = (*self.request.as_ptr()).pool;
+                *first = ngx_pnalloc(pool, AT_ONCE * size_of::<itoa::Buffer>()).cast();
+                *left = if first.is_null() { return None } else { AT_ONCE };
+            }
+            let buffer = *first;
+            (*first, *left) = (buffer.add(1), *left - 1);
+            buffer.write(itoa::Buffer::new());
+            let digits = (*buffer).format(number);
+            Some(ngx_str_t { len: digits.len(), data: digits.as_ptr().cast_mut() })
+        }
+    }
 }
 
 /// Adds a line to the response's headers; `None` when memory is short.
@@ -180,10 +233,30 @@ pub(super) fn add_header(
     name: &'static str,
     value: &[u8],
 ) -> Option<NonNull<ngx_table_elt_t>> {
-    let request = request.as_ptr();
-    // SAFETY: the request is live; its header list is initialised with it and its pool outlives the list.
+    // SAFETY: the request is live; its pool outlives its headers.
     unsafe {
-        let value = memory::copy((*request).pool, value)?;
+        let value = memory::copy((*request.as_ptr()).pool, value)?;
+        let line = add_line(request, name, value)?;
+        if name == "WWW-Authenticate" {
+            // `satisfy any` takes the header back through this pointer.
+            (*request.as_ptr()).headers_out.www_authenticate = line.as_ptr();
+        }
+        Some(line)
+    }
+}
+
+/// The same with a value that is in the request's pool.
+///
+/// # Safety
+/// The request is live, and the value lives as long.
+unsafe fn add_line(
+    request: NonNull<ngx_http_request_t>,
+    name: &'static str,
+    value: ngx_str_t,
+) -> Option<NonNull<ngx_table_elt_t>> {
+    let request = request.as_ptr();
+    // SAFETY: the header list is initialised with the request.
+    unsafe {
         let line = NonNull::new(
             ngx_list_push(&mut (*request).headers_out.headers).cast::<ngx_table_elt_t>(),
         )?;
@@ -192,10 +265,6 @@ pub(super) fn add_header(
         header.hash = 1;
         header.key = memory::static_str(name);
         header.value = value;
-        if name == "WWW-Authenticate" {
-            // `satisfy any` takes the header back through this pointer.
-            (*request).headers_out.www_authenticate = line.as_ptr();
-        }
         Some(line)
     }
 }

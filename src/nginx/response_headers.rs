@@ -77,11 +77,11 @@ fn set_headers(request: Request<'_>) -> Option<()> {
 /// the wrong one.
 fn keep_limits(request: Request<'_>, count: usize) {
     // SAFETY: live, and no line is added meanwhile; names are of the request's pool or static.
-    let lines = || unsafe { respond::header_lines(request.raw()) };
+    let lines = |places| unsafe { respond::header_lines_at(request.raw(), places) };
     // SAFETY: as above.
     let name = |line: NonNull<ngx_table_elt_t>| unsafe { memory::bytes(line.as_ref().key) };
-    for mut line in lines().skip(count).filter(|line| rate_limit::is_header(name(*line))) {
-        if lines().take(count).any(|ours| name(ours).eq_ignore_ascii_case(name(line))) {
+    for mut line in lines(count..usize::MAX).filter(|line| rate_limit::is_header(name(*line))) {
+        if lines(0..count).any(|ours| name(ours).eq_ignore_ascii_case(name(line))) {
             // SAFETY: as above; the list is ours to change until it is sent.
             unsafe { line.as_mut() }.hash = 0;
         }
@@ -92,7 +92,7 @@ fn keep_limits(request: Request<'_>, count: usize) {
 fn keep_first(request: Request<'_>, count: usize) {
     // SAFETY: live, and no line is added meanwhile; the list is ours to change until it is sent.
     unsafe {
-        for mut line in respond::header_lines(request.raw()).skip(count) {
+        for mut line in respond::header_lines_at(request.raw(), count..usize::MAX) {
             let line = line.as_mut();
             if cors::is_of_cors(memory::bytes(line.key)) {
                 line.hash = 0;

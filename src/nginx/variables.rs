@@ -25,11 +25,11 @@ const VARIABLES: &[(&str, Read)] = &[
     ("policy_name", |_, context| Some(context?.record.policy()?.as_str().into())),
     ("policy_reason", |_, context| Some(context?.record.reason()?.as_str().into())),
     ("route", |request, _| Some(request.route())),
-    ("consumer", |_, context| consumer(context?)?.username().map(Into::into)),
+    ("consumer", |_, context| Some(consumer(context?)?.username()?.as_str().into())),
     ("consumer_id", |_, context| Some(consumer(context?)?.id().to_string().into())),
-    ("consumer_custom_id", |_, context| consumer(context?)?.custom_id().map(Into::into)),
+    ("consumer_custom_id", |_, context| Some(consumer(context?)?.custom_id()?.as_str().into())),
     ("consumer_groups", |_, context| {
-        Some(consumer(context?)?.groups_text().into())
+        Some(consumer(context?)?.groups_text().as_str().into())
             .filter(|groups: &Cow<'_, str>| !groups.is_empty())
     }),
     ("credential_id", |_, context| {
@@ -51,7 +51,7 @@ const VARIABLES: &[(&str, Read)] = &[
 ];
 
 fn shown(context: &RequestContext, which: usize) -> Option<Cow<'_, str>> {
-    let numbers = context.limits.as_ref()?.shown.as_ref()?;
+    let numbers = context.limits.shown.as_ref()?;
     Some(numbers.get(which)?.to_string().into())
 }
 

@@ -21,6 +21,8 @@ pub struct RateLimitPlan {
     /// The numbers of the zones that ask their store for each request, which is one store: the least patient first, by whose
     /// connection all are asked together.
     pub exact: Vec<usize>,
+    /// Whether a limit counts by consumer or credential.
+    pub asks_who: bool,
     /// Whether `X-RateLimit-*` and `RateLimit-*` are sent.
     pub headers: bool,
     status: u16,
@@ -98,7 +100,10 @@ impl RateLimitPlan {
         headers: bool,
     ) -> Result<Self, DirectiveError> {
         let exact = exact_zones(&limits, zones)?;
-        Ok(Self { limits, exact, headers, status, message })
+        let is_of_somebody =
+            |key: &KeyTemplate| matches!(key, KeyTemplate::Consumer | KeyTemplate::Credential);
+        let asks_who = limits.iter().any(|limit| is_of_somebody(&limit.key));
+        Ok(Self { limits, exact, asks_who, headers, status, message })
     }
 
     /// The plan of limits on failed authentications: one of each rate, counted for the client's network.

@@ -1,5 +1,7 @@
 //! Checks everything that a request would spend, then charges all of it or nothing.
 
+use std::ops::Range;
+
 use super::rate::{Rate, Unit};
 use super::table::{Fingerprint, Slot, Table};
 use super::window::{Count, WindowKind};
@@ -32,6 +34,8 @@ pub struct Terms<'a> {
 /// One directive's demand on a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Charge<'a> {
+    /// What the verdict calls it, such as the position of the limit in its plan; every demand has its own.
+    pub number: usize,
     /// Where its counters are; the caller holds the mutex of this zone.
     pub table: Table<'a>,
     /// The key.
@@ -52,7 +56,7 @@ pub enum Spending {
 /// How one rate of a directive stands after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Which demand, in the order given, unless they were [renumbered](Verdict::renumber).
+    /// The number of the demand.
     pub charge: usize,
     /// The rate.
     pub rate: Rate,
@@ -74,6 +78,31 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// How a rate whose counter's state is known stands before the request.
+    fn before(
+        charge: usize,
+        terms: &Terms<'_>,
+        rate: Rate,
+        count: Count,
+        slot: Option<Slot>,
+        now_ms: u64,
+    ) -> Self {
+        let now_ms = now_ms.max(count.window.start_ms);
+        let remaining = count.remaining(terms.window, rate.limit, now_ms);
+        Self {
+            charge,
+            rate,
+            remaining,
+            reset_ms: 0,
+            passes: terms.cost <= remaining,
+            dry_run: terms.dry_run,
+            spent: 0,
+            added: 0,
+            count,
+            slot,
+        }
+    }
+
     fn reset_s(&self) -> u64 {
         self.reset_ms.div_ceil(1_000)
     }
@@ -86,6 +115,8 @@ pub struct Verdict {
     refused: bool,
     would_refuse: bool,
     untracked: u64,
+    /// The units of all rates but `dry_run` ones, a bit each.
+    units: u8,
 }
 
 impl Verdict {
@@ -117,6 +148,9 @@ impl Verdict {
 
     /// Of the rates with one unit, the one with least remaining; `dry_run` ones are left out.
     pub fn of_unit(&self, unit: Unit) -> Option<&Standing> {
+        if self.units & unit_bit(unit) == 0 {
+            return None;
+        }
         let enforced = self.standings.iter().filter(|standing| !standing.dry_run);
         enforced
             .filter(|standing| standing.rate.unit == unit)
@@ -138,13 +172,6 @@ impl Verdict {
         standing.reset_s()
     }
 
-    /// Calls demands by other numbers than those of their order, such as the positions of limits in a plan.
-    pub fn renumber(&mut self, number: impl Fn(usize) -> Option<usize>) {
-        for standing in &mut self.standings {
-            standing.charge = number(standing.charge).unwrap_or(standing.charge);
-        }
-    }
-
     /// Takes over what another store has said of the same request; demands keep the numbers they have there.
     pub fn absorb(&mut self, other: &mut Self) {
         if self.standings.is_empty() {
@@ -156,63 +183,50 @@ impl Verdict {
         self.refused |= other.refused;
         self.would_refuse |= other.would_refuse;
         self.untracked += other.untracked;
+        self.units |= other.units;
     }
 
     /// Forgets everything, for the next request.
     pub fn clear(&mut self) {
         self.standings.clear();
-        (self.refused, self.would_refuse, self.untracked) = (false, false, 0);
+        (self.refused, self.would_refuse, self.untracked, self.units) = (false, false, 0, 0);
     }
 
-    /// Adds a rate whose counter's state is known.
-    pub(super) fn push(
-        &mut self,
-        charge: usize,
-        terms: &Terms<'_>,
-        rate: Rate,
-        count: Count,
-        slot: Option<Slot>,
-        now_ms: u64,
-    ) {
-        let remaining =
-            count.remaining(terms.window, rate.limit, now_ms.max(count.window.start_ms));
-        self.standings.push(Standing {
-            charge,
-            rate,
-            remaining,
-            reset_ms: 0,
-            passes: terms.cost <= remaining,
-            dry_run: terms.dry_run,
-            spent: 0,
-            added: 0,
-            count,
-            slot,
-        });
+    /// Adds how a rate stood before the request.
+    fn push(&mut self, standing: Standing) {
+        let fails = !standing.passes;
+        self.refused |= fails && !standing.dry_run;
+        self.would_refuse |= fails && standing.dry_run;
+        self.units |= if standing.dry_run { 0 } else { unit_bit(standing.rate.unit) };
+        self.standings.push(standing);
     }
 
-    /// Says who refuses, once every rate is there.
-    fn judge(&mut self) {
-        let fails = |dry_run| move |s: &Standing| !s.passes && s.dry_run == dry_run;
-        self.refused = self.standings.iter().any(fails(false));
-        self.would_refuse = self.standings.iter().any(fails(true));
-    }
-
-    /// Whether a demand spends, once it is judged.
-    fn spends(&self, charge: usize, terms: &Terms<'_>, spending: Spending) -> bool {
-        let own = || self.standings.iter().filter(move |standing| standing.charge == charge);
+    /// Whether a demand spends, once every rate is there; its own have these indexes.
+    fn spends(&self, own: Range<usize>, terms: &Terms<'_>, spending: Spending) -> bool {
+        if terms.cost == 0 {
+            return false;
+        }
+        let own = self.standings.get(own).unwrap_or_default();
         match (terms.counting, spending) {
             (Counting::All, _) => true,
             (Counting::Allowed, Spending::Refused) => false,
             (Counting::Allowed, Spending::Charge) => {
-                !self.refused && own().all(|standing| standing.passes)
+                !self.refused && own.iter().all(|standing| standing.passes)
             }
         }
     }
 
-    /// Adds a demand's cost to one of its rates, once for a counter that an earlier demand shares.
-    fn settle(&mut self, index: usize, cost: u64, is_same: impl Fn(usize) -> bool) {
-        let (earlier, rest) = self.standings.split_at_mut(index);
-        let Some(standing) = rest.first_mut() else { return };
+    /// Adds a demand's cost to one of its rates, once for a counter that an earlier demand shares; those of the demand begin at
+    /// `first`. The rate, as it stands then.
+    fn settle(
+        &mut self,
+        first: usize,
+        index: usize,
+        cost: u64,
+        is_same: impl Fn(usize) -> bool,
+    ) -> Option<&Standing> {
+        let (earlier, own) = self.standings.split_at_mut_checked(first)?;
+        let standing = own.get_mut(index.checked_sub(first)?)?;
         let unit = standing.rate.unit;
         let shared = earlier
             .iter()
@@ -225,59 +239,57 @@ impl Verdict {
         let added = cost.saturating_sub(already);
         (standing.spent, standing.added) = (already + added, added);
         standing.count.current = standing.count.current.saturating_add(added);
+        Some(standing)
     }
 
-    /// Brings remaining and reset up to date with what was spent.
-    fn finish(&mut self, now_ms: u64, terms_of: impl Fn(usize) -> Option<(WindowKind, u64)>) {
-        for standing in &mut self.standings {
-            let Some((kind, cost)) = terms_of(standing.charge) else {
-                continue;
-            };
+    /// Brings remaining and reset of a demand's rates up to date with what was spent.
+    fn finish(&mut self, own: Range<usize>, terms: &Terms<'_>, now_ms: u64) {
+        for standing in self.standings.get_mut(own).unwrap_or_default() {
             let now_ms = now_ms.max(standing.count.window.start_ms);
             let Rate { limit, unit } = standing.rate;
-            standing.remaining = standing.count.remaining(kind, limit, now_ms);
-            standing.reset_ms = standing.count.reset_ms(kind, limit, cost, unit, now_ms);
+            standing.remaining = standing.count.remaining(terms.window, limit, now_ms);
+            standing.reset_ms =
+                standing.count.reset_ms(terms.window, limit, terms.cost, unit, now_ms);
         }
     }
 
     /// The verdict on counters that another store has judged and charged by the same rules, `spending` included.
     ///
-    /// `demands` are keys and terms; `counts` has the state of every rate, in their order, before the request, and whether
-    /// the request fitted in.
+    /// `demands` are numbers, keys and terms; `counts` has the state of every rate, in their order, before the request, and
+    /// whether the request fitted in.
     pub fn from_store<'a, K: PartialEq>(
         &mut self,
-        demands: impl Iterator<Item = (K, Terms<'a>)> + Clone,
+        demands: impl Iterator<Item = (usize, K, Terms<'a>)> + Clone,
         spending: Spending,
         counts: impl IntoIterator<Item = (Count, bool)>,
         now_ms: u64,
     ) {
         self.clear();
         let mut counts = counts.into_iter();
-        for (number, (_, terms)) in demands.clone().enumerate() {
-            for rate in terms.rates {
-                let Some((count, passes)) = counts.next() else { continue };
-                self.push(number, &terms, *rate, count, None, now_ms);
-                if let Some(standing) = self.standings.last_mut() {
-                    standing.passes = passes;
-                }
+        for (number, _, terms) in demands.clone() {
+            for (rate, (count, passes)) in terms.rates.iter().zip(&mut counts) {
+                let standing = Standing::before(number, &terms, *rate, count, None, now_ms);
+                self.push(Standing { passes, ..standing });
             }
         }
-        self.judge();
-        for (number, (key, terms)) in demands.clone().enumerate() {
-            if terms.cost == 0 || !self.spends(number, &terms, spending) {
-                continue;
-            }
-            let is_same = |other| demands.clone().nth(other).is_some_and(|(other, _)| other == key);
-            for index in 0..self.standings.len() {
-                if self.standings.get(index).is_some_and(|standing| standing.charge == number) {
-                    self.settle(index, terms.cost, is_same);
+        let mut first = 0;
+        for (_, key, terms) in demands.clone() {
+            let own = first..first + terms.rates.len();
+            if self.spends(own.clone(), &terms, spending) {
+                let is_same =
+                    |other| demands.clone().any(|(number, it, _)| number == other && it == key);
+                for index in own.clone() {
+                    self.settle(first, index, terms.cost, is_same);
                 }
             }
+            self.finish(own.clone(), &terms, now_ms);
+            first = own.end;
         }
-        self.finish(now_ms, |number| {
-            demands.clone().nth(number).map(|(_, terms)| (terms.window, terms.cost))
-        });
     }
+}
+
+fn unit_bit(unit: Unit) -> u8 {
+    1 << unit as u8
 }
 
 /// Checks every rate of every demand, then charges all that is to be charged.
@@ -292,20 +304,30 @@ pub fn check_and_charge(
     verdict: &mut Verdict,
 ) {
     verdict.clear();
-    for (number, charge) in charges.iter().enumerate() {
+    for charge in charges {
         for rate in charge.terms.rates {
             let (slot, count) = charge.table.find(charge.key, rate.unit, now_ms);
-            verdict.push(number, &charge.terms, *rate, count, slot, now_ms);
+            verdict.push(Standing::before(
+                charge.number,
+                &charge.terms,
+                *rate,
+                count,
+                slot,
+                now_ms,
+            ));
         }
     }
-    verdict.judge();
     // Known counters first: an insertion may move them.
-    for known in [true, false] {
-        spend(charges, spending, known, now_ms, verdict);
+    spend(charges, spending, true, now_ms, verdict);
+    if verdict.standings.iter().any(|standing| standing.slot.is_none()) {
+        spend(charges, spending, false, now_ms, verdict);
     }
-    verdict.finish(now_ms, |number| {
-        charges.get(number).map(|charge| (charge.terms.window, charge.terms.cost))
-    });
+    let mut first = 0;
+    for Charge { terms, .. } in charges {
+        let own = first..first + terms.rates.len();
+        verdict.finish(own.clone(), terms, now_ms);
+        first = own.end;
+    }
 }
 
 /// Charges the counters that were known, or those that were not.
@@ -316,28 +338,29 @@ fn spend(
     now_ms: u64,
     verdict: &mut Verdict,
 ) {
-    for (number, charge) in charges.iter().enumerate() {
-        if charge.terms.cost == 0 || !verdict.spends(number, &charge.terms, spending) {
-            continue;
-        }
-        for index in 0..verdict.standings.len() {
-            let Some(standing) = verdict.standings.get(index) else { continue };
-            if standing.charge != number || standing.slot.is_some() != known {
-                continue;
-            }
-            let (slot, unit) = (standing.slot, standing.rate.unit);
-            let Charge { table, key, terms } = charge;
-            verdict.settle(index, terms.cost, |other| is_same(charges, other, charge));
-            let slot = slot.or_else(|| {
-                table.find(*key, unit, now_ms).0.or_else(|| table.insert(*key, unit, now_ms))
-            });
-            match (slot, verdict.standings.get(index)) {
-                (Some(slot), Some(standing)) => {
-                    table.write(slot, unit, terms.window, standing.count);
+    let mut first = 0;
+    for charge in charges {
+        let Charge { table, key, terms, .. } = charge;
+        let own = first..first + terms.rates.len();
+        if verdict.spends(own.clone(), terms, spending) {
+            for index in own.clone() {
+                let before = verdict.standings.get(index).map(|standing| standing.slot);
+                let Some(slot) = before.filter(|slot| slot.is_some() == known) else { continue };
+                let is_same = |other| is_same(charges, other, charge);
+                let Some(standing) = verdict.settle(first, index, terms.cost, is_same) else {
+                    continue;
+                };
+                let unit = standing.rate.unit;
+                let slot = slot.or_else(|| {
+                    table.find(*key, unit, now_ms).0.or_else(|| table.insert(*key, unit, now_ms))
+                });
+                match slot {
+                    Some(slot) => table.write(slot, unit, terms.window, standing.count),
+                    None => verdict.untracked += 1,
                 }
-                _ => verdict.untracked += 1,
             }
         }
+        first = own.end;
     }
 }
 
@@ -362,10 +385,10 @@ pub fn give_back<'a>(
     }
 }
 
-fn is_same(charges: &[Charge<'_>], other: usize, charge: &Charge<'_>) -> bool {
-    charges
-        .get(other)
-        .is_some_and(|other| other.key == charge.key && other.table.is_same(&charge.table))
+/// Whether the demand of this number counts where another one does.
+fn is_same(charges: &[Charge<'_>], number: usize, charge: &Charge<'_>) -> bool {
+    let mut others = charges.iter().filter(|other| other.number == number);
+    others.any(|other| other.key == charge.key && other.table.is_same(&charge.table))
 }
 
 #[cfg(test)]

@@ -198,28 +198,28 @@ impl<'a> Table<'a> {
     /// Writes a counter's new state. The window may only be the one that `find` answered, or a later one.
     pub fn write(&self, slot: Slot, unit: Unit, kind: WindowKind, count: Count) {
         let Slot(entry) = slot;
-        let tag = self.load(entry, E_TAG);
-        let start_s = count.window.start_ms / 1_000;
-        let same_window = tag & START_MASK == tagged_start(start_s);
-        let until_ms = match kind {
-            WindowKind::Fixed => count.window.end_ms,
-            WindowKind::Sliding => count.window.next(unit).end_ms,
-        };
-        let mut lifetime_s = (until_ms - count.window.start_ms) / 1_000;
-        if same_window {
-            // A directive with a fixed window may share the counter with a sliding one.
-            lifetime_s = lifetime_s.max(lifetime_of(self.load(entry, E_CURRENT)));
-        } else {
-            // Killed after the first of these: a share too much for a moment in the old window, or none in the new one.
-            // Killed after the second: the sliding share of the previous window is lost.
-            self.store(entry, E_PREVIOUS, count.previous.min(MAX_COUNT));
-            self.store(entry, E_CURRENT, with_lifetime(0, lifetime_s));
-            self.store(entry, E_TAG, (tag & !START_MASK) | tagged_start(start_s));
+        let (tag, before) = (self.load(entry, E_TAG), self.load(entry, E_CURRENT));
+        let start = tagged_start(count.window.start_ms / 1_000);
+        if tag & START_MASK == start {
+            if self.load(entry, E_PREVIOUS) != count.previous {
+                self.store(entry, E_PREVIOUS, count.previous.min(MAX_COUNT));
+            }
+            // Whoever counted in this window before has given the entry at least the window's own time.
+            let lifetime = match kind {
+                WindowKind::Fixed if before > MAX_COUNT => before & !MAX_COUNT,
+                // A directive with a fixed window may share the counter with a sliding one.
+                _ => lifetime_bits(lifetime_s(unit, kind, count.window).max(lifetime_of(before))),
+            };
+            self.store(entry, E_CURRENT, lifetime | count.current.min(MAX_COUNT));
+            return;
         }
-        if same_window && self.load(entry, E_PREVIOUS) != count.previous {
-            self.store(entry, E_PREVIOUS, count.previous.min(MAX_COUNT));
-        }
-        self.store(entry, E_CURRENT, with_lifetime(count.current, lifetime_s));
+        let lifetime = lifetime_bits(lifetime_s(unit, kind, count.window));
+        // Killed after the first of these: a share too much for a moment in the old window, or none in the new one.
+        // Killed after the second: the sliding share of the previous window is lost.
+        self.store(entry, E_PREVIOUS, count.previous.min(MAX_COUNT));
+        self.store(entry, E_CURRENT, lifetime);
+        self.store(entry, E_TAG, (tag & !START_MASK) | start);
+        self.store(entry, E_CURRENT, lifetime | count.current.min(MAX_COUNT));
     }
 
     /// Frees what is over in the next so many buckets.
@@ -392,11 +392,20 @@ fn start_ms_of(tag: u64) -> u64 {
     ((tag & START_MASK).saturating_sub(1)) * 1_000
 }
 
-/// A count with its lifetime: seconds, or minutes where that is exact, in 24 bits. The longest, two leap years, fits.
-fn with_lifetime(count: u64, lifetime_s: u64) -> u64 {
+/// How long a counter is needed that was charged in a window: until it is over, or until the next one is.
+fn lifetime_s(unit: Unit, kind: WindowKind, window: Window) -> u64 {
+    let until_ms = match kind {
+        WindowKind::Fixed => window.end_ms,
+        WindowKind::Sliding => window.next(unit).end_ms,
+    };
+    (until_ms - window.start_ms) / 1_000
+}
+
+/// A lifetime in the upper bits of a word: seconds, or minutes where that is exact, in 24 bits. The longest, two leap years, fits.
+fn lifetime_bits(lifetime_s: u64) -> u64 {
     let lifetime =
         if lifetime_s.is_multiple_of(60) { ((lifetime_s / 60) << 1) | 1 } else { lifetime_s << 1 };
-    (lifetime << COUNT_BITS) | count.min(MAX_COUNT)
+    lifetime << COUNT_BITS
 }
 
 fn lifetime_of(word: u64) -> u64 {

@@ -62,11 +62,12 @@ Twenty lines fill nginx's first part. What lies behind it are the names by which
     key_auth c;
     location / { proxy_pass http://127.0.0.1:$UPSTREAM_PORT; }
 --- raw_request
-["GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-1: v\r\nX-2: v\r\nX-3: v\r\nX-4: v\r\nX-5: v\r\nX-6: v\r\nX-7: v\r\nX-8: v\r\nX-9: v\r\nX-Api-Key: SECRET\r\nX-10: v\r\nX-11: v\r\nX-12: v\r\nX-13: v\r\nX-14: v\r\nX-15: v\r\nX-16: v\r\nX-17: v\r\n\r\n"]
+["GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-1: v\r\nX-2: v\r\nX-3: v\r\nX-4: v\r\nX-5: v\r\nX-6: v\r\nX-7: v\r\nX-8: v\r\nX-9: v\r\nX-Api-Key: SECRET\r\nX-10: v\r\nX-11: v\r\nX-12: v\r\nX-13: v\r\nX-14: v\r\nX-15: v\r\nX-Consumer-Groups: x\r\nX-17: v\r\n\r\n"]
 --- response_json
 /header/host ~ ^127\.0\.0\.1:[0-9]+$
 /header/connection = "close"
 /header/x-17 = "v"
+/header/x-consumer-groups absent
 /header/x-consumer-custom-id = "cid"
 /header/x-api-key absent
 
@@ -103,7 +104,7 @@ X-20: v
 X-21: v
 X-22: v
 --- response_body_like
-\["X-1","v"\],\["X-2","v"\],\["X-3","v"\],\["X-4","v"\],\["X-5","v"\],\["X-6","v"\],\["X-7","v"\],\["X-8","v"\],\["X-9","v"\],\["X-10","v"\],\["X-11","v"\],\["X-12","v"\],\["X-13","v"\],\["X-14","v"\],\["X-15","v"\],\["X-16","v"\],\["X-17","v"\],\["X-18","v"\],\["X-19","v"\],\["X-20","v"\],\["X-21","v"\],\["X-22","v"\],\["X-Consumer-ID","[0-9a-f-]{36}"\],\["X-Consumer-Username","u"\]
+\["X-1","v"\],\["X-2","v"\],\["X-3","v"\],\["X-4","v"\],\["X-5","v"\],\["X-6","v"\],\["X-7","v"\],\["X-8","v"\],\["X-9","v"\],\["X-Consumer-ID","[0-9a-f-]{36}"\],\["X-10","v"\],\["X-11","v"\],\["X-12","v"\],\["X-13","v"\],\["X-14","v"\],\["X-15","v"\],\["X-16","v"\],\["X-17","v"\],\["X-18","v"\],\["X-19","v"\],\["X-20","v"\],\["X-21","v"\],\["X-22","v"\],\["X-Consumer-Username","u"\]
 
 === nginx's variables do not show what is hidden, whenever they were first asked for
 --- http_config

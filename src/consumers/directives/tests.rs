@@ -56,10 +56,13 @@ fn lines_and_files_are_one_set() {
         ("sha256:literal", "carol"),
     ] {
         let key = set.lookup(&KeyDigest::of(key.as_bytes())).unwrap();
-        assert_eq!(set.consumer(key.owner()).unwrap().name(), owner);
+        assert_eq!(set.consumer(key.owner()).unwrap().name(), owner.into());
     }
     let bob = set.by_id("00000000-0000-4000-8000-0000000000b1").unwrap();
-    assert_eq!((bob.custom_id(), bob.groups_text(), bob.tags().len()), (Some("7"), "a, b", 1));
+    assert_eq!(
+        (bob.custom_id(), bob.groups_text(), bob.tags().len()),
+        (Some("7".into()), "a, b".into(), 1)
+    );
     assert!(bob.is_written_in_conf() && !set.by_username("carol").unwrap().is_written_in_conf());
 }
 

@@ -49,7 +49,9 @@ impl Scene {
             match self.watcher.poll(next) {
                 Poll::Unchanged => {}
                 Poll::Swap(set) => {
-                    events.push(set.consumers().map(|it| it.name()).collect::<Vec<_>>().join(" "));
+                    events.push(
+                        set.consumers().map(|it| it.name().as_str()).collect::<Vec<_>>().join(" "),
+                    );
                 }
                 Poll::Bad(reason) => events.push(format!("bad: {reason}")),
             }

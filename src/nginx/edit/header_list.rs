@@ -6,24 +6,19 @@ use std::ptr::null_mut;
 
 type Line = *mut ngx_table_elt_t;
 
-/// Takes lines out of the list and out of nginx's shortcuts to them; `None` when memory is short.
+/// Takes lines out of the list; `None` when memory is short.
 ///
-/// The others are not moved: the shortcuts point at them. A part of the list becomes as many parts as it has runs of lines
+/// The others are not moved: nginx's shortcuts point at them. A part of the list becomes as many parts as it has runs of lines
 /// that stay.
 ///
 /// # Safety
-/// `headers` is a live request's, and nobody borrows its lines.
-pub(super) unsafe fn remove_lines(
-    headers: &mut ngx_http_headers_in_t,
-    removed: &[Line],
-) -> Option<()> {
+/// The list is a live request's, and nobody borrows its lines.
+pub(super) unsafe fn unlink(list: &mut ngx_list_t, removed: &[Line]) -> Option<()> {
     // SAFETY: the caller's.
     unsafe {
-        let runs = runs_without(&headers.headers.part, removed);
-        relink(&mut headers.headers, &runs)?;
-        forget(headers, removed);
+        let runs = runs_without(&list.part, removed);
+        relink(list, &runs)
     }
-    Some(())
 }
 
 /// Lines that stay, as (first, count) of neighbours.
@@ -86,12 +81,12 @@ unsafe fn relink(list: &mut ngx_list_t, runs: &[(Line, usize)]) -> Option<()> {
     Some(())
 }
 
-/// Takes lines out of `headers_in.authorization` and its like: heads of lists of lines with the same name.
+/// Takes lines out of nginx's shortcuts to them, `headers_in.authorization` and its like: heads of lists of lines with the same name.
 ///
 /// # Safety
 /// `headers` is a live request's.
 #[cfg(nginx1_23_0)]
-unsafe fn forget(headers: &mut ngx_http_headers_in_t, removed: &[Line]) {
+pub(super) unsafe fn forget(headers: &mut ngx_http_headers_in_t, removed: &[Line]) {
     let from = std::mem::offset_of!(ngx_http_headers_in_t, host);
     let to = std::mem::offset_of!(ngx_http_headers_in_t, user);
     let base = std::ptr::from_mut(headers).cast::<u8>();
@@ -115,7 +110,7 @@ unsafe fn forget(headers: &mut ngx_http_headers_in_t, removed: &[Line]) {
 /// # Safety
 /// `headers` is a live request's.
 #[cfg(not(nginx1_23_0))]
-unsafe fn forget(headers: &mut ngx_http_headers_in_t, removed: &[Line]) {
+pub(super) unsafe fn forget(headers: &mut ngx_http_headers_in_t, removed: &[Line]) {
     for array in [&mut headers.cookies, &mut headers.x_forwarded_for] {
         // SAFETY: an array of pointers, or one that was never initialised and has none.
         unsafe {

@@ -7,6 +7,7 @@ use super::location::LimitLocation;
 use super::store::Store;
 use super::zone::LimitZone;
 use super::{Charged, Limits};
+use crate::consumers::Id;
 use crate::nginx::clock;
 use crate::nginx::context::{self, Authenticated};
 use crate::nginx::request::Request;
@@ -19,6 +20,12 @@ use crate::rate_limit::table::Fingerprint;
 use crate::rate_limit::{LimitPlan, OnError, RateLimitPlan, Sync};
 use nginx_sys::ngx_int_t;
 use smallvec::SmallVec;
+
+/// Whom the request comes from.
+fn authenticated(request: Request<'_>) -> Option<Authenticated> {
+    // SAFETY: live; no other reference into the part of the context that is read here is held.
+    unsafe { context::get(request.raw()) }?.authenticated.clone()
+}
 
 /// What came of the limits.
 pub(super) enum Judgement {
@@ -121,7 +128,8 @@ impl<'a> Place<'a> {
         if let Some(asking) = limits.asking.take() {
             return self.proceed(request, limits, asking, verdict);
         }
-        let mut items = self.items(request, &mut limits.charged);
+        let mut items = Few::new();
+        self.collect(request, &mut limits.charged, &mut items);
         if items.is_empty() {
             return Judgement::Known;
         }
@@ -136,11 +144,14 @@ impl<'a> Place<'a> {
         self.ask(request, limits, Asking { items, here, is_denied, question: None }, verdict)
     }
 
-    /// The limits that have not charged this request yet, each with its key.
-    fn items(&self, request: Request<'_>, charged: &mut SmallVec<[Charged; 2]>) -> Few<Item> {
-        // SAFETY: live; no other reference into the part of the context that is read here is held.
-        let authenticated =
-            unsafe { context::get(request.raw()) }.and_then(|it| it.authenticated.clone());
+    /// Collects the limits that have not charged this request yet, each with its key.
+    fn collect(
+        &self,
+        request: Request<'_>,
+        charged: &mut SmallVec<[Charged; 2]>,
+        items: &mut Few<Item>,
+    ) {
+        let authenticated = if self.plan.asks_who { authenticated(request) } else { None };
         let identity = authenticated.as_ref().and_then(|it| Some((it, it.identity?)));
         let consumer = identity.and_then(|(Authenticated { version, .. }, identity)| {
             version.consumer(identity.consumer()).map(|consumer| consumer.id())
@@ -149,13 +160,12 @@ impl<'a> Place<'a> {
             version.credential(identity.credential()?).map(|credential| credential.id())
         });
         let mut facts = KeyFacts {
-            consumer: consumer.as_deref().map(str::as_bytes),
-            credential: credential.as_deref().map(str::as_bytes),
+            consumer: consumer.as_ref().map(Id::as_bytes),
+            credential: credential.as_ref().map(Id::as_bytes),
             address: request.client_address(),
             path: request.normalised_path(),
             variables: &[],
         };
-        let mut items = Few::new();
         for (position, limit) in self.plan.limits.iter().enumerate() {
             let Some(zone) = self.zones.get(limit.zone) else { continue };
             let mark = Charged { zone: limit.zone, counter: limit.counter };
@@ -183,7 +193,6 @@ impl<'a> Place<'a> {
                 },
             });
         }
-        items
     }
 
     fn is_of(&self, item: &Item, mark: Charged) -> bool {
@@ -231,9 +240,8 @@ impl<'a> Place<'a> {
         before: Option<&Verdict>,
         verdict: &mut Verdict,
     ) {
-        let mut numbers: Few<usize> = Few::new();
         let mut charges: Few<Charge<'_>> = Few::new();
-        let mut positions: Few<usize> = Few::new();
+        let mut zones: Few<(usize, &LimitZone)> = Few::new();
         for item in items {
             let Some((limit, zone)) = self.limit(item) else { continue };
             let terms = match item.counter {
@@ -242,29 +250,26 @@ impl<'a> Place<'a> {
                 Counter::Store | Counter::Done => continue,
             };
             let Some(table) = zone.table() else { continue };
-            numbers.push(limit.zone);
-            charges.push(Charge { table, key: item.local, terms });
-            positions.push(item.position);
+            charges.push(Charge { number: item.position, table, key: item.local, terms });
+            if let Err(place) = zones.binary_search_by_key(&limit.zone, |(number, _)| *number) {
+                zones.insert(place, (limit.zone, zone));
+            }
         }
-        numbers.sort_unstable();
-        numbers.dedup();
-        let zones = || numbers.iter().filter_map(|number| self.zones.get(*number));
         let now_ms = clock::cached_ms();
         {
-            // In the order of zones' numbers, as everywhere.
-            let _held: Few<ZoneGuard> = zones().map(LimitZone::lock).collect();
+            // In the order of their numbers, as everywhere.
+            let _held: Few<ZoneGuard> = zones.iter().map(|(_, zone)| zone.lock()).collect();
             if let Some(before) = before {
-                let counter = |position| {
-                    let index = positions.iter().position(|it| *it == position)?;
-                    charges.get(index).map(|charge| (charge.table, charge.key))
+                let counter = |number| {
+                    let charge = charges.iter().find(|charge| charge.number == number)?;
+                    Some((charge.table, charge.key))
                 };
                 give_back(before, counter, now_ms);
             }
             check_and_charge(&charges, spending, now_ms, verdict);
         }
-        verdict.renumber(|index| positions.get(index).copied());
         if verdict.untracked() > 0 {
-            zones().for_each(LimitZone::note_full);
+            zones.iter().for_each(|(_, zone)| zone.note_full());
         }
     }
 
@@ -292,7 +297,7 @@ impl<'a> Place<'a> {
         let demand = |item: &Item| {
             let (limit, zone) = self.limit(item)?;
             let terms = limit.terms(item.cost);
-            Some(Demand { zone: &zone.plan.name, key: item.fleet?, terms })
+            Some(Demand { number: item.position, zone: &zone.plan.name, key: item.fleet?, terms })
         };
         asked.filter_map(demand).collect()
     }
@@ -314,9 +319,6 @@ impl<'a> Place<'a> {
         if !answer.is_ok_and(|numbers| read_exact(&numbers, spending, &demands, verdict)) {
             return self.without_answer(&mut asking, verdict);
         }
-        let mut asked = asking.items.iter().filter(|item| item.counter == Counter::Store);
-        let positions: Few<usize> = asked.by_ref().map(|item| item.position).collect();
-        verdict.renumber(|index| positions.get(index).copied());
         if verdict.is_refused() && spending == Spending::Charge {
             self.count_again(&mut asking, Spending::Refused);
         }

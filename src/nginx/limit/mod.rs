@@ -16,7 +16,7 @@ use super::clock;
 use super::context;
 use super::phases::{self, Judged};
 use super::request::Request;
-use super::respond;
+use super::respond::{self, Numbers};
 use crate::config::FailuresPlan;
 use crate::decision::{Decision, Policy, Refusal};
 use crate::key_auth;
@@ -27,17 +27,11 @@ use crate::rate_limit::key::CounterId;
 use crate::rate_limit::policy::Verdict;
 use crate::rate_limit::{RateLimitPlan, store_unavailable, write_headers};
 use smallvec::SmallVec;
-use std::cell::RefCell;
 use std::time::Duration;
 
 /// How long a worker's start waits for stores, so that its first requests are counted there. Below the time that nginx's
 /// master leaves old workers to serve when it reloads (100 ms).
 const START_PATIENCE: Duration = Duration::from_millis(90);
-
-thread_local! {
-    /// The verdict on the request in hand.
-    static VERDICT: RefCell<Verdict> = RefCell::default();
-}
 
 /// What a request's context remembers of its limits.
 #[derive(Debug, Default)]
@@ -62,14 +56,14 @@ struct Charged {
 pub(super) fn told_lines(request: Request<'_>) -> Option<usize> {
     // SAFETY: live; no other reference to the context is held here.
     let context = unsafe { context::get(request.raw()) };
-    context?.limits.as_ref()?.told_lines
+    context?.limits.told_lines
 }
 
 /// Leaves a store's answer where the request that waits for it finds it.
 fn take_answer(request: Request<'_>, number: u64, answer: Answer) {
     // SAFETY: live; no other reference to the context is held here.
-    let limits = unsafe { context::get(request.raw()) }.and_then(|it| it.limits.as_mut());
-    if let Some(question) = limits.and_then(|it| it.asking.as_mut()?.question.as_mut()) {
+    let context = unsafe { context::get(request.raw()) };
+    if let Some(question) = context.and_then(|it| it.limits.asking.as_mut()?.question.as_mut()) {
         question.answer(number, answer);
     }
 }
@@ -133,7 +127,8 @@ pub(super) fn rate_limit(
     if !request.is_main() {
         return Judged::Decided(Decision::Continue);
     }
-    VERDICT.with_borrow_mut(|verdict| match judge(request, plan, location, verdict) {
+    let verdict = &mut *request.main_conf().verdict.borrow_mut();
+    match judge(request, plan, location, verdict) {
         Judgement::Waits(status) => Judged::Waits(status),
         Judgement::Failed => Judged::Failed,
         Judgement::StoreAway => match tell(request, plan, verdict) {
@@ -141,7 +136,7 @@ pub(super) fn rate_limit(
             None => Judged::Failed,
         },
         Judgement::Known => conclude(request, plan, verdict),
-    })
+    }
 }
 
 /// Counts a failed authentication: the refusal that takes the place of the 401 once there were too many.
@@ -153,7 +148,8 @@ pub(super) fn failures(
     location: &LimitLocation,
 ) -> Result<Option<Refusal>, Judged> {
     let limits = &plan.limits;
-    VERDICT.with_borrow_mut(|verdict| match judge(request, limits, location, verdict) {
+    let verdict = &mut *request.main_conf().verdict.borrow_mut();
+    match judge(request, limits, location, verdict) {
         Judgement::Waits(status) => Err(Judged::Waits(status)),
         Judgement::Failed => Err(Judged::Failed),
         Judgement::StoreAway => Ok(Some(store_unavailable(Policy::KeyAuthFailures, 1))),
@@ -163,7 +159,7 @@ pub(super) fn failures(
             let challenge = request.conf().plan.key_auth.as_ref().map(|plan| &*plan.challenge);
             key_auth::too_many_failures(status.unwrap_or(429), retry_after_s, challenge)
         })),
-    })
+    }
 }
 
 fn judge(
@@ -177,44 +173,31 @@ fn judge(
         return Judgement::Failed;
     };
     // Out of the context while the request is judged, which looks into the context itself.
-    let mut limits = context.limits.take().unwrap_or_default();
+    let mut limits = std::mem::take(&mut context.limits);
     let zones = &request.main_conf().limit_zones;
     let judgement = Place { plan, location, zones }.judge(request, &mut limits, verdict);
     // SAFETY: as above; it exists.
     if let Some(context) = unsafe { context::get(request.raw()) } {
-        context.limits = Some(limits);
+        context.limits = limits;
     }
     judgement
 }
 
 /// Tells the client how its limits stand; `None` when memory is short.
 fn tell(request: Request<'_>, plan: &RateLimitPlan, verdict: &Verdict) -> Option<()> {
-    let tells = plan.headers && request.conf().plan.pipeline.mode != Mode::Observe;
-    let mut replaces = false;
-    if let Some(tightest) = verdict.tightest() {
-        let shown = [tightest.rate.limit, tightest.remaining, Verdict::reset_s(tightest)];
-        // SAFETY: live; no other reference to the context is held here.
-        let context = unsafe { context::get(request.raw()) };
-        if let Some(limits) = context.and_then(|context| context.limits.as_mut()) {
-            replaces = limits.shown.replace(shown).is_some();
-        }
+    let Some(tightest) = verdict.tightest() else { return Some(()) };
+    // SAFETY: live; no other reference to the context is held here, nor taken by what is called here.
+    let limits = unsafe { &mut context::get(request.raw())?.limits };
+    let shown = [tightest.rate.limit, tightest.remaining, Verdict::reset_s(tightest)];
+    let replaces = limits.shown.replace(shown).is_some();
+    if plan.headers && request.conf().plan.pipeline.mode != Mode::Observe {
+        let mut numbers = Numbers::new(request.raw(), replaces);
+        let mut room = Some(());
+        write_headers(verdict, shown, |name, number| room = room.and(numbers.set(name, number)));
+        room?;
+        limits.told_lines = Some(respond::line_count(request.raw()));
     }
-    let mut room = Some(());
-    if tells {
-        write_headers(verdict, |name, number| {
-            if respond::set_number(request.raw(), name, number, replaces).is_none() {
-                room = None;
-            }
-        });
-        // SAFETY: live, and no line is added while they are counted; no other reference to the context is held here.
-        unsafe {
-            let limits = context::get(request.raw()).and_then(|context| context.limits.as_mut());
-            if let Some(limits) = limits {
-                limits.told_lines = Some(respond::header_lines(request.raw()).count());
-            }
-        }
-    }
-    room
+    Some(())
 }
 
 /// Tells the client how its limits stand, and decides.

@@ -298,7 +298,7 @@ fn a_refusal_has_the_location_s_status_and_message_and_says_when_to_come_back() 
         }
         let plan = plan(&level);
         let key = Fingerprint(u128::from(custom));
-        let charge = Charge { table, key, terms: plan.limits[0].terms(1) };
+        let charge = Charge { number: 0, table, key, terms: plan.limits[0].terms(1) };
         let mut verdict = Verdict::default();
         check_and_charge(&[charge], Spending::Charge, 60_000, &mut verdict);
         assert_eq!(plan.decide(&verdict), None);

@@ -322,7 +322,7 @@ impl<T> Runner<T> {
             counting: Counting::All,
             dry_run: false,
         };
-        let demand = Demand { zone: &self.zone, key: PROBE, terms };
+        let demand = Demand { number: 0, zone: &self.zone, key: PROBE, terms };
         let mut call = Call::default();
         write_exact(&mut call, Spending::Charge, &[demand]);
         call

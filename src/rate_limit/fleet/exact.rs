@@ -8,6 +8,8 @@ use crate::rate_limit::window::{Count, Window, WindowKind};
 /// One directive's demand on the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Demand<'a> {
+    /// What the verdict calls it; every demand has its own.
+    pub number: usize,
     /// The zone's name.
     pub zone: &'a str,
     /// The counter.
@@ -21,7 +23,7 @@ pub struct Demand<'a> {
 pub fn write_exact(call: &mut Call, spending: Spending, demands: &[Demand<'_>]) {
     let counters = demands.iter().map(|demand| demand.terms.rates.len()).sum();
     let mut call = Script::Exact.call(call, counters, 1 + 5 * demands.len() + 2 * counters);
-    for Demand { zone, key, terms } in demands {
+    for Demand { zone, key, terms, .. } in demands {
         let key = HexKey::of(*key);
         for rate in terms.rates {
             call.counter(zone, &key, rate.unit);
@@ -61,7 +63,7 @@ pub fn read_exact(
         let count = Count { window, current: number(*current), previous: number(*previous) };
         (count, *passes == 1)
     });
-    let demands = demands.iter().map(|demand| ((demand.zone, demand.key), demand.terms));
+    let demands = demands.iter().map(|it| (it.number, (it.zone, it.key), it.terms));
     verdict.from_store(demands, spending, counts, number(*now_ms));
     true
 }

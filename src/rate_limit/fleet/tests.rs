@@ -98,7 +98,7 @@ fn exact_call(demands: &[Demand<'_>]) -> Call {
 }
 
 fn demand(key: FleetKey, terms: Terms<'_>) -> Demand<'_> {
-    Demand { zone: "z", key, terms }
+    Demand { number: 0, zone: "z", key, terms }
 }
 
 /// The names of all counters but that of probes, which goes by itself.
@@ -179,14 +179,14 @@ fn the_store_decides_and_counts_as_the_table_does() {
             .collect();
         // Two zones, and some requests that are refused elsewhere.
         let zone = |key: &u8| if key.is_multiple_of(2) { "z" } else { "other" };
-        let ask = |(k, terms): &(u8, Terms<'_>)| {
+        let ask = |(number, (k, terms)): (usize, &(u8, Terms<'_>))| {
             let terms = Terms {
                 rates: &lists[lists.iter().position(|it| it == terms.rates).unwrap()],
                 ..*terms
             };
-            Demand { zone: zone(k), key: key(*k), terms }
+            Demand { number, zone: zone(k), key: key(*k), terms }
         };
-        let asked: Vec<_> = demands.iter().map(ask).collect();
+        let asked: Vec<_> = demands.iter().enumerate().map(ask).collect();
         let spending = if pick(10) == 0 { Spending::Refused } else { Spending::Charge };
         let mut call = Call::default();
         write_exact(&mut call, spending, &asked);
@@ -194,7 +194,13 @@ fn the_store_decides_and_counts_as_the_table_does() {
         assert!(read_exact(&numbers, spending, &asked, &mut there));
         let charges: Vec<_> = demands
             .iter()
-            .map(|(k, terms)| Charge { table, key: Fingerprint(u128::from(*k)), terms: *terms })
+            .enumerate()
+            .map(|(number, (k, terms))| Charge {
+                number,
+                table,
+                key: Fingerprint(u128::from(*k)),
+                terms: *terms,
+            })
             .collect();
         let now_ms = u64::try_from(numbers[0]).unwrap();
         check_and_charge(&charges, spending, now_ms, &mut here);
@@ -297,7 +303,7 @@ impl Host {
         let table = Table::view(&self.words).unwrap();
         let (counter, key) = (CounterId::named("n"), Key::Consumer(b"alice"));
         let local = key.fingerprint(&counter, table.seed());
-        let charge = Charge { table, key: local, terms };
+        let charge = Charge { number: 0, table, key: local, terms };
         check_and_charge(&[charge], Spending::Charge, now_ms, &mut self.verdict);
         for standing in self.verdict.standings() {
             let fleet = key.fleet_name(&counter);

@@ -31,12 +31,17 @@ struct Location<'a> {
 impl<'a> Location<'a> {
     fn new(words: &'a [AtomicU64], terms: &[(u128, Terms<'a>)]) -> Self {
         let (table, _) = Table::attach(words, Seed([1, 2])).unwrap();
-        let charge = |(key, terms): &(u128, Terms<'a>)| Charge {
+        let charge = |(number, (key, terms)): (usize, &(u128, Terms<'a>))| Charge {
+            number,
             table,
             key: Fingerprint(*key),
             terms: *terms,
         };
-        Self { table, charges: terms.iter().map(charge).collect(), verdict: Verdict::default() }
+        Self {
+            table,
+            charges: terms.iter().enumerate().map(charge).collect(),
+            verdict: Verdict::default(),
+        }
     }
 
     fn request(&mut self, now_ms: u64) -> bool {
@@ -54,7 +59,12 @@ impl<'a> Location<'a> {
 
     fn headers(&self) -> String {
         let mut text = String::new();
-        write_headers(&self.verdict, |name, value| text += &format!("{name}: {value}\n"));
+        if let Some(tightest) = self.verdict.tightest() {
+            let shown = [tightest.rate.limit, tightest.remaining, Verdict::reset_s(tightest)];
+            write_headers(&self.verdict, shown, |name, value| {
+                text += &format!("{name}: {value}\n")
+            });
+        }
         text
     }
 }
@@ -272,7 +282,8 @@ fn threads_that_share_a_table_pass_exactly_the_limit() {
                 };
                 for (key, rates) in [(1, &many), (2, &few)] {
                     let (table, terms) = (location.table, terms(rates));
-                    location.charges.push(Charge { table, key: Fingerprint(key), terms });
+                    let number = location.charges.len();
+                    location.charges.push(Charge { number, table, key: Fingerprint(key), terms });
                 }
                 (0..2_000_u64)
                     .filter(|number| {
