@@ -134,7 +134,7 @@ pub(super) unsafe fn get_or_create<'a>(
             return Some(context);
         }
         let main = (*request.as_ptr()).main;
-        let made = memory::place((*main).pool, RequestContext::default())?;
+        let made = memory::place_with((*main).pool, RequestContext::default)?;
         *(*main).ctx.add(ngx_http_apigate_module.ctx_index) = made.as_ptr().cast();
         Some(&mut *made.as_ptr())
     }

@@ -45,6 +45,19 @@ pub(super) unsafe fn copy(pool: *mut ngx_pool_t, text: &[u8]) -> Option<ngx_str_
 /// # Safety
 /// `pool` is live, and whoever uses the pointer does so while it is.
 pub(super) unsafe fn place<T>(pool: *mut ngx_pool_t, value: T) -> Option<NonNull<T>> {
+    // SAFETY: the caller's.
+    unsafe { place_with(pool, || value) }
+}
+
+/// The same with a value that is made where it is to be.
+///
+/// # Safety
+/// As [`place`].
+#[inline]
+pub(super) unsafe fn place_with<T>(
+    pool: *mut ngx_pool_t,
+    make: impl FnOnce() -> T,
+) -> Option<NonNull<T>> {
     const { assert!(align_of::<T>() <= 16, "ngx_palloc aligns to 16 bytes") };
     // SAFETY: `pool` is live; the block is written before the cleanup that drops it is set.
     unsafe {
@@ -53,7 +66,7 @@ pub(super) unsafe fn place<T>(pool: *mut ngx_pool_t, value: T) -> Option<NonNull
         if cleanup.is_null() {
             return None;
         }
-        block.write(value);
+        block.write(make());
         (*cleanup).handler = Some(drop_in_pool::<T>);
         (*cleanup).data = block.as_ptr().cast();
         Some(block)

@@ -260,11 +260,8 @@ unsafe fn add_line(
         let line = NonNull::new(
             ngx_list_push(&mut (*request).headers_out.headers).cast::<ngx_table_elt_t>(),
         )?;
-        line.write_bytes(0, 1);
-        let header = &mut *line.as_ptr();
-        header.hash = 1;
-        header.key = memory::static_str(name);
-        header.value = value;
+        let nothing: ngx_table_elt_t = std::mem::zeroed();
+        line.write(ngx_table_elt_t { hash: 1, key: memory::static_str(name), value, ..nothing });
         Some(line)
     }
 }

@@ -169,7 +169,10 @@ impl<'a> Key<'a> {
         match self {
             Self::Consumer(value) => (write(b"c"), write(value)),
             Self::Credential(value) => (write(b"k"), write(value)),
-            Self::Address(Some(IpAddr::V4(address))) => (write(b"4"), write(&address.octets())),
+            Self::Address(Some(IpAddr::V4(address))) => {
+                let [a, b, c, d] = address.octets();
+                (write(&[b'4', a, b, c, d]), ())
+            }
             Self::Address(Some(IpAddr::V6(address))) => (write(b"6"), write(&address.octets())),
             Self::Address(None) => (write(b"u"), ()),
             Self::Network(network) => (write(b"n"), write(network)),

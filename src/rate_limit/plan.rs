@@ -21,6 +21,8 @@ pub struct RateLimitPlan {
     /// The numbers of the zones that ask their store for each request, which is one store: the least patient first, by whose
     /// connection all are asked together.
     pub exact: Vec<usize>,
+    /// Whether a zone has a store, asked for each request or not.
+    pub has_stores: bool,
     /// Whether a limit counts by consumer or credential.
     pub asks_who: bool,
     /// Whether `X-RateLimit-*` and `RateLimit-*` are sent.
@@ -103,7 +105,10 @@ impl RateLimitPlan {
         let is_of_somebody =
             |key: &KeyTemplate| matches!(key, KeyTemplate::Consumer | KeyTemplate::Credential);
         let asks_who = limits.iter().any(|limit| is_of_somebody(&limit.key));
-        Ok(Self { limits, exact, asks_who, headers, status, message })
+        let has_store =
+            |limit: &LimitPlan| zones.get(limit.zone).is_some_and(|it| it.store.is_some());
+        let has_stores = limits.iter().any(has_store);
+        Ok(Self { limits, exact, has_stores, asks_who, headers, status, message })
     }
 
     /// The plan of limits on failed authentications: one of each rate, counted for the client's network.

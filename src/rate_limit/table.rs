@@ -162,10 +162,13 @@ impl<'a> Table<'a> {
     pub fn find(&self, key: Fingerprint, unit: Unit, now_ms: u64) -> (Option<Slot>, Count) {
         let hash = UnitHash::new(key, unit);
         for bucket in buckets_of(hash.key, self.buckets) {
-            for entry in entries_of(bucket) {
-                if self.load(entry, E_KEY) == hash.key && self.holds(entry, hash) {
-                    return (Some(Slot(entry)), self.count(entry, unit, now_ms));
-                }
+            let (entries, []) = self.bucket(bucket).as_chunks::<ENTRY_WORDS>() else { continue };
+            let is_it = |[key, tag, ..]: &[AtomicU64; ENTRY_WORDS]| {
+                key.load(Relaxed) == hash.key && holds(tag.load(Relaxed), hash)
+            };
+            if let Some(position) = entries.iter().position(is_it) {
+                let entry = bucket * BUCKET_ENTRIES + position;
+                return (Some(Slot(entry)), self.count(entry, unit, now_ms));
             }
         }
         (None, Count::empty(unit, now_ms))
@@ -281,9 +284,10 @@ impl<'a> Table<'a> {
         self.store(entry, E_TAG, tag);
     }
 
-    fn holds(&self, entry: usize, hash: UnitHash) -> bool {
-        let tag = self.load(entry, E_TAG);
-        tag != 0 && tag & !START_MASK == hash.tag
+    /// The words of a bucket's entries.
+    fn bucket(&self, bucket: usize) -> &'a [AtomicU64] {
+        let first = HEADER_WORDS + bucket * BUCKET_WORDS;
+        self.words.get(first..first + BUCKET_WORDS).unwrap_or_default()
     }
 
     fn is_live(&self, entry: usize, now_ms: u64) -> bool {
@@ -340,6 +344,11 @@ impl<'a> Table<'a> {
 pub fn zone_bytes_for(counters: u64) -> u64 {
     let mib = counters.div_ceil(COUNTERS_PER_MIB as u64);
     mib * (1 << 20)
+}
+
+/// Whether an entry with this tag, whose key is that of the hash, is the counter's.
+fn holds(tag: u64, hash: UnitHash) -> bool {
+    tag != 0 && tag & !START_MASK == hash.tag
 }
 
 #[derive(Clone, Copy)]

@@ -753,3 +753,19 @@ qr/\[emerg\] .*"key_auth" directive is duplicate in .*\/conf\/nginx.conf:27$/
 --- must_die
 --- error_log
 qr/\[emerg\] .*invalid number of arguments in "key_auth" directive in .*\/conf\/nginx.conf:26$/
+
+=== a variable of an identity header that was asked for before the key shows who it is
+--- http_config
+    consumers c { consumer u key=SECRET; }
+--- config
+    key_auth c hide=off;
+    location / {
+        set $before "$http_x_consumer_username.";
+        proxy_set_header X-Seen "$before$http_x_consumer_username";
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+--- request: GET /
+--- more_headers
+X-Api-Key: SECRET
+--- response_json
+/header/x-seen = ".u"

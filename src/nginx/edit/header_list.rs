@@ -87,13 +87,18 @@ unsafe fn relink(list: &mut ngx_list_t, runs: &[(Line, usize)]) -> Option<()> {
 /// `headers` is a live request's.
 #[cfg(nginx1_23_0)]
 pub(super) unsafe fn forget(headers: &mut ngx_http_headers_in_t, removed: &[Line]) {
-    let from = std::mem::offset_of!(ngx_http_headers_in_t, host);
-    let to = std::mem::offset_of!(ngx_http_headers_in_t, user);
-    let base = std::ptr::from_mut(headers).cast::<u8>();
-    for offset in (from..to).step_by(size_of::<Line>()) {
-        // SAFETY: between these two there are pointers to lines and nothing else; `next` links lines until null.
+    const FROM: usize = std::mem::offset_of!(ngx_http_headers_in_t, host);
+    const COUNT: usize =
+        (std::mem::offset_of!(ngx_http_headers_in_t, user) - FROM) / size_of::<Line>();
+    // SAFETY: between these two there are pointers to lines and nothing else.
+    let slots = unsafe {
+        let base = std::ptr::from_mut(headers).cast::<u8>();
+        std::slice::from_raw_parts_mut(base.add(FROM).cast::<Line>(), COUNT)
+    };
+    for slot in slots.iter_mut().filter(|slot| !slot.is_null()) {
+        let mut slot = std::ptr::from_mut(slot);
+        // SAFETY: `next` links lines until null.
         unsafe {
-            let mut slot = base.add(offset).cast::<Line>();
             while !(*slot).is_null() {
                 if removed.contains(&*slot) {
                     *slot = (**slot).next;

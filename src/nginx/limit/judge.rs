@@ -133,6 +133,10 @@ impl<'a> Place<'a> {
         if items.is_empty() {
             return Judgement::Known;
         }
+        if !self.plan.has_stores {
+            self.count_here(&items, Spending::Charge, None, verdict);
+            return Judgement::Known;
+        }
         let is_denied = self.without_stores(&mut items);
         self.count_here(&items, spending(is_denied), None, verdict);
         if items.iter().all(|item| item.counter != Counter::Store) {
