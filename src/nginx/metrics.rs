@@ -138,7 +138,7 @@ impl Metrics {
         if self.consumers > 0
             && let Some(name) = context.and_then(RequestContext::consumer_name)
         {
-            self.count_consumer(&name);
+            self.count_consumer(name);
         }
     }
 

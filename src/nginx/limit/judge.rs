@@ -21,12 +21,6 @@ use crate::rate_limit::{LimitPlan, OnError, RateLimitPlan, Sync};
 use nginx_sys::ngx_int_t;
 use smallvec::SmallVec;
 
-/// Whom the request comes from.
-fn authenticated(request: Request<'_>) -> Option<Authenticated> {
-    // SAFETY: live; no other reference into the part of the context that is read here is held.
-    unsafe { context::get(request.raw()) }?.authenticated.clone()
-}
-
 /// What came of the limits.
 pub(super) enum Judgement {
     /// The verdict says it.
@@ -85,6 +79,12 @@ impl Asking {
 
 fn spending(is_refused: bool) -> Spending {
     if is_refused { Spending::Refused } else { Spending::Charge }
+}
+
+/// Whom the request comes from.
+fn authenticated(request: Request<'_>) -> Option<Authenticated> {
+    // SAFETY: live; no other reference into the part of the context that is read here is held.
+    unsafe { context::get(request.raw()) }?.authenticated.clone()
 }
 
 /// What a store was asked, and what it has answered.
