@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use harness::expect::expect_equal;
 use harness::http::{Connection, Request};
 use harness::nginx::{faults, tail};
 use harness::process::{Signal, signal};
@@ -25,6 +26,7 @@ harness::scenarios![
     a_redis_that_hangs_costs_one_timeout_and_nobody_else,
     counting_in_redis_resumes_when_it_is_back,
     clients_that_go_while_redis_is_asked_harm_nobody,
+    what_is_counted_here_is_given_back_when_a_client_goes_while_redis_is_asked,
     a_full_zone_lets_new_keys_through_and_says_so_once,
 ];
 
@@ -345,6 +347,48 @@ fn clients_that_go_while_redis_is_asked_harm_nobody(flavour: Flavour) -> Outcome
     if left >= LIMIT {
         return Err(format!("{left} are left").into());
     }
+    nginx.stop()
+}
+
+fn what_is_counted_here_is_given_back_when_a_client_goes_while_redis_is_asked(
+    flavour: Flavour,
+) -> Outcome {
+    let redis = Redis::start()?;
+    let nginx = gateway(flavour, &redis_zone(&redis, "timeout=30s"), "1000r/y")?
+        .http("rate_limit_zone here:1m;")
+        .server(
+            "location /both {
+                 rate_limit 1000r/y zone=here by=service name=all;
+                 rate_limit 1000r/y zone=api;
+                 empty_gif;
+             }
+             location /here { rate_limit 1000r/y zone=here by=service name=all cost=$arg_cost; empty_gif; }",
+        )
+        .start()?;
+    wait_for_redis(&nginx, 1)?;
+    let left = || -> Outcome<u64> {
+        let response = nginx.get("/here?cost=0")?;
+        let left = response.header("RateLimit-Remaining").ok_or("nothing is told")?;
+        Ok(left.parse()?)
+    };
+    nginx.get("/both")?;
+    expect_equal("left after a request that stayed", left()?, 999)?;
+    redis.process().signal(Signal::STOP)?;
+    let mut asked = Vec::new();
+    for _ in 0..50 {
+        let mut connection = nginx.connect()?;
+        connection.send(&Request::get("/both").to_bytes())?;
+        asked.push(connection);
+    }
+    // On one thread: this answer comes when all of the requests have been read.
+    expect_equal("left while Redis is asked", left()?, 949)?;
+    drop(asked);
+    let gone = || nginx.access_log().matches("\"GET /both HTTP/1.1\" 499").count() == 50;
+    until(PATIENCE, "nginx to notice that they have gone", || gone().then_some(()))?;
+    expect_equal("left when they have gone", left()?, 999)?;
+    redis.process().signal(Signal::CONT)?;
+    nginx.get("/both")?;
+    expect_equal("left in the end", left()?, 998)?;
     nginx.stop()
 }
 

@@ -43,6 +43,11 @@ impl Groups {
 }
 
 impl AclPlan {
+    /// Whether upstreams are told the groups.
+    pub fn sends_groups(&self) -> bool {
+        !self.hide_groups
+    }
+
     /// Where the directive stands.
     pub fn place(&self) -> &Place {
         &self.place

@@ -36,7 +36,7 @@ pub fn groups_header<'s>(
     set: &'s ConsumerSet,
     identity: Identity,
 ) -> Option<Name<'s>> {
-    if plan.hide_groups {
+    if !plan.sends_groups() {
         return None;
     }
     Some(set.consumer(identity.consumer())?.groups_text()).filter(|groups| !groups.is_empty())

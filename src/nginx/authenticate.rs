@@ -33,8 +33,11 @@ pub(super) fn strip_identity(request: Request<'_>) -> Option<()> {
     // SAFETY: live; no other reference to the context is held here.
     let context = unsafe { context::get(request.raw()) };
     if context.is_some_and(|context| context.authenticated.is_some()) {
-        // Another acl, or none, may be in force after an internal redirect; a subrequest passes none that would send the groups again.
-        if request.is_main() && request.headers().any(|it| GROUPS.matches(&it)) {
+        // After an internal redirect another acl, or none, may be in force, which sends them again. A subrequest passes none that would,
+        // so that those of its main request stay where its location sends any.
+        let acl = request.conf().plan.acl.as_ref();
+        let stay = !request.is_main() && acl.is_some_and(|acl| acl.sends_groups());
+        if !stay && request.headers().any(|it| GROUPS.matches(&it)) {
             edit::remove_headers(request, |it| GROUPS.matches(it))?;
         }
         return Some(());
@@ -79,8 +82,8 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
     let Outcome { decision, identity, found, .. } = outcome;
     let hides_header = plan.hide && found.header;
     // From before an internal redirect, by another set.
-    let has_old = identity.is_some() && is_known_elsewhere;
-    if hides_header || identity.is_some() {
+    let has_old = is_known_elsewhere;
+    if hides_header || has_old || identity.is_some() {
         let goes = |it: &Header<'_>| {
             hides_header && plan.is_key_header(it)
                 || has_old && is_identity_header(it.lowercase_name)

@@ -7,6 +7,7 @@ use super::memory;
 use super::request::{Request, lines};
 use crate::request::{Header, SentName};
 use nginx_sys::{
+    NGX_HTTP_VAR_CHANGEABLE, NGX_HTTP_VAR_WEAK, ngx_hash_find, ngx_hash_key,
     ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_variable_t, ngx_list_push,
     ngx_list_t, ngx_str_t, ngx_table_elt_t,
 };
@@ -61,6 +62,7 @@ pub(super) fn replace_headers(
             header_list::unlink(list, places)?;
         }
         if !removed.is_empty() || added > 0 {
+            header_list::relink_names(headers);
             forget_header_variables(request);
         }
     }
@@ -134,6 +136,7 @@ pub(super) fn edit_headers(
             let headers = &mut (*raw).headers_in;
             header_list::forget(headers, &emptied);
             header_list::unlink(&mut headers.headers, &emptied)?;
+            header_list::relink_names(headers);
         }
     }
     if !edited.is_empty() {
@@ -177,21 +180,36 @@ fn forget_variables(request: Request<'_>, is_stale: impl Fn(&[u8]) -> bool) {
 
 /// The same for all variables that are made of header lines.
 fn forget_header_variables(request: Request<'_>) {
-    let is_of_headers = |name: &[u8]| name.starts_with(b"http_") || name.starts_with(b"cookie_");
+    let is_of_headers = |name: &[u8]| {
+        name.starts_with(b"http_")
+            || name.starts_with(b"cookie_")
+            || name == b"proxy_add_x_forwarded_for"
+    };
     let known = &request.main_conf().header_variables;
     forget_values(request, known.get_or_init(|| indexes(request, is_of_headers)));
 }
 
-/// The variables with such names that have an index.
+/// The variables with such names that have an index, those excepted that the configuration sets itself.
 fn indexes(request: Request<'_>, is_one: impl Fn(&[u8]) -> bool) -> Box<[usize]> {
     // SAFETY: the core module's main conf outlives requests.
-    let variables = unsafe {
-        let main = *(*request.raw().as_ptr()).main_conf.add(ngx_http_core_module.ctx_index);
-        (*main.cast::<ngx_http_core_main_conf_t>()).variables.as_slice::<ngx_http_variable_t>()
+    let main: *mut ngx_http_core_main_conf_t = unsafe {
+        (*(*request.raw().as_ptr()).main_conf.add(ngx_http_core_module.ctx_index)).cast()
     };
-    let names = variables.iter().enumerate();
-    // SAFETY: names are the configuration's.
-    names.filter(|(_, it)| is_one(unsafe { memory::bytes(it.name) })).map(|(it, _)| it).collect()
+    // SAFETY: variables and their names are the configuration's; nginx hashes those that have been declared, and keeps the flags
+    // that they were declared with nowhere else.
+    let is_stale = |name: ngx_str_t| unsafe {
+        let declared = || {
+            let key = ngx_hash_key(name.data, name.len);
+            let found = ngx_hash_find(&raw mut (*main).variables_hash, key, name.data, name.len);
+            found.cast::<ngx_http_variable_t>().as_ref()
+        };
+        let set = (NGX_HTTP_VAR_CHANGEABLE | NGX_HTTP_VAR_WEAK) as usize;
+        is_one(memory::bytes(name)) && declared().is_none_or(|it| it.flags & set == 0)
+    };
+    // SAFETY: as above.
+    let variables = unsafe { (*main).variables.as_slice::<ngx_http_variable_t>() };
+    let names = variables.iter().map(|variable| variable.name).enumerate();
+    names.filter(|(_, name)| is_stale(*name)).map(|(index, _)| index).collect()
 }
 
 fn forget_values(request: Request<'_>, indexes: &[usize]) {

@@ -65,6 +65,13 @@ impl<'a> Request<'a> {
         self.get().err_status != 0 && self.core_conf().named() == 0
     }
 
+    /// True when a filter has made an error of the response, whose headers nginx has cleared then.
+    ///
+    /// *Source*: ngx_http_filter_finalize_request.
+    pub(super) fn is_filters_error(self) -> bool {
+        self.get().filter_finalize() != 0
+    }
+
     /// True when the response has this status.
     pub(super) fn has_status(self, status: u16) -> bool {
         self.get().headers_out.status == usize::from(status)

@@ -11,7 +11,7 @@ use crate::pipeline::ErrorBody;
 use nginx_sys::{
     NGX_DONE, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_OK, ngx_http_complex_value_t,
     ngx_http_discard_request_body, ngx_http_finalize_request, ngx_http_request_t,
-    ngx_http_send_header, ngx_http_send_response, ngx_int_t, ngx_list_push, ngx_pnalloc, ngx_str_t,
+    ngx_http_send_header, ngx_http_send_response, ngx_int_t, ngx_list_push, ngx_palloc, ngx_str_t,
     ngx_table_elt_t,
 };
 use std::ops::Range;
@@ -176,54 +176,77 @@ pub(super) unsafe fn header_lines(
     unsafe { header_lines_at(request, 0..usize::MAX) }
 }
 
-/// Sets headers whose values are numbers.
+/// A header whose value is a number.
+struct Number {
+    name: &'static str,
+    /// In `digits`.
+    value: ngx_str_t,
+    digits: itoa::Buffer,
+}
+
+/// Headers whose values are numbers, in the pool of the request whose response has them.
+#[derive(Debug)]
 pub(super) struct Numbers {
-    request: NonNull<ngx_http_request_t>,
-    replaces: bool,
-    /// Room in the request's pool for so many texts.
-    room: (*mut itoa::Buffer, usize),
+    first: *mut Number,
+    count: usize,
+    room: usize,
 }
 
 impl Numbers {
-    /// With `replaces`, a header takes the place of the one that an earlier location of the request has added.
-    pub(super) fn new(request: NonNull<ngx_http_request_t>, replaces: bool) -> Self {
-        Self { request, replaces, room: (std::ptr::null_mut(), 0) }
+    /// Room for so many; `None` when memory is short.
+    pub(super) fn new(request: NonNull<ngx_http_request_t>, room: usize) -> Option<Self> {
+        // SAFETY: the request is live.
+        let first = unsafe { ngx_palloc((*request.as_ptr()).pool, room * size_of::<Number>()) };
+        (!first.is_null()).then_some(Self { first: first.cast(), count: 0, room })
     }
 
-    /// Sets a header; `None` when memory is short.
-    pub(super) fn set(&mut self, name: &'static str, number: u64) -> Option<()> {
-        let value = self.text(number)?;
-        // SAFETY: the request is live; nobody else has its headers now.
+    /// Sets a header; with `replaces`, in place of the one that an earlier location of the request has added. `None` when memory
+    /// is short, or there are more than there is room for.
+    pub(super) fn set(
+        &mut self,
+        request: NonNull<ngx_http_request_t>,
+        name: &'static str,
+        number: u64,
+        replaces: bool,
+    ) -> Option<()> {
+        if self.count == self.room {
+            return None;
+        }
+        // SAFETY: there is room for one more in the pool of the request, which is live; nobody else has its headers now.
         unsafe {
-            if self.replaces {
-                let mut lines = header_lines(self.request);
+            let place = self.first.add(self.count);
+            let nothing = ngx_str_t::default();
+            place.write(Number { name, value: nothing, digits: itoa::Buffer::new() });
+            self.count += 1;
+            let place = &mut *place;
+            let digits = place.digits.format(number);
+            place.value = ngx_str_t { len: digits.len(), data: digits.as_ptr().cast_mut() };
+            if replaces {
+                let mut lines = header_lines(request);
                 let ours = lines.find(|line| std::ptr::eq(line.as_ref().key.data, name.as_ptr()));
                 if let Some(mut line) = ours {
-                    line.as_mut().value = value;
+                    line.as_mut().value = place.value;
                     return Some(());
                 }
             }
-            add_line(self.request, name, value).map(|_| ())
+            add_line(request, name, place.value).map(|_| ())
         }
     }
 
-    /// The number's digits, written where they stay.
-    fn text(&mut self, number: u64) -> Option<ngx_str_t> {
-        const AT_ONCE: usize = 8;
-        let (first, left) = &mut self.room;
-        // SAFETY: the request is live, and its pool outlives its headers; a buffer is bytes, of which nobody else has any.
+    /// Adds the headers again to a response that was cleared; `None` when memory is short.
+    pub(super) fn set_again(&self, request: NonNull<ngx_http_request_t>) -> Option<()> {
+        // SAFETY: so many were written by `set`; the request is live.
         unsafe {
-            if *left == 0 {
-                let pool = (*self.request.as_ptr()).pool;
-                *first = ngx_pnalloc(pool, AT_ONCE * size_of::<itoa::Buffer>()).cast();
-                *left = if first.is_null() { return None } else { AT_ONCE };
+            for number in std::slice::from_raw_parts(self.first, self.count) {
+                let is_it = |line: NonNull<ngx_table_elt_t>| {
+                    std::ptr::eq(line.as_ref().value.data, number.value.data)
+                };
+                if !header_lines(request).any(is_it) {
+                    add_line(request, number.name, number.value)?;
+                }
             }
-            let buffer = *first;
-            (*first, *left) = (buffer.add(1), *left - 1);
-            buffer.write(itoa::Buffer::new());
-            let digits = (*buffer).format(number);
-            Some(ngx_str_t { len: digits.len(), data: digits.as_ptr().cast_mut() })
         }
+        Some(())
     }
 }
 

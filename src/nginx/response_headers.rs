@@ -51,6 +51,9 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
 /// Sets the headers by the `cors` of the location that answers, or else of the one that was asked for; `None` when memory is
 /// short.
 fn set_headers(request: Request<'_>) -> Option<()> {
+    if request.is_filters_error() {
+        limit::tell_again(request)?;
+    }
     if let Some(count) = limit::told_lines(request) {
         keep_limits(request, count);
     }

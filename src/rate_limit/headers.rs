@@ -24,6 +24,11 @@ pub fn write_headers(
     }
 }
 
+/// How many headers [`write_headers`] hands over.
+pub fn header_count(verdict: &Verdict) -> usize {
+    2 * verdict.unit_count() + OF_TIGHTEST.len()
+}
+
 /// True for a name that [`write_headers`] may hand over, in any case.
 pub fn is_header(name: &[u8]) -> bool {
     // an upstream's other headers are told by their first letter

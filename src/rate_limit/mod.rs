@@ -25,7 +25,7 @@ mod zone;
 pub use directives::{
     RateLimit, RateLimitDirectives, RateLimitHeaders, RateLimitMessage, RateLimitStatus,
 };
-pub use headers::{is_header, write_headers};
+pub use headers::{header_count, is_header, write_headers};
 pub use plan::{Cost, LimitPlan, MAX_COST, RateLimitPlan, store_unavailable};
 pub use rate::{MAX_LIMIT, Rate, Unit};
 pub use zone::{OnError, RateLimitZone, RateLimitZones, StorePlan, Sync, ZonePlan};

@@ -157,6 +157,11 @@ impl Verdict {
             .min_by_key(|standing| standing.remaining)
     }
 
+    /// How many units there are for [`of_unit`](Self::of_unit).
+    pub fn unit_count(&self) -> usize {
+        self.units.count_ones() as usize
+    }
+
     /// Seconds until a refused request is worth another try, at least 1; `None` when it is not refused.
     pub fn retry_after_s(&self) -> Option<u64> {
         if !self.refused {
@@ -216,8 +221,8 @@ impl Verdict {
         }
     }
 
-    /// Adds a demand's cost to one of its rates, once for a counter that an earlier demand shares; those of the demand begin at
-    /// `first`. The rate, as it stands then.
+    /// Adds a demand's cost to one of its rates, once for a counter that an earlier demand shares, and tells all who share it;
+    /// those of the demand begin at `first`. The rate, as it stands then.
     fn settle(
         &mut self,
         first: usize,
@@ -239,7 +244,13 @@ impl Verdict {
         let added = cost.saturating_sub(already);
         (standing.spent, standing.added) = (already + added, added);
         standing.count.current = standing.count.current.saturating_add(added);
-        Some(standing)
+        let count = standing.count;
+        for (position, other) in self.standings.iter_mut().enumerate() {
+            if position != index && other.rate.unit == unit && is_same(other.charge) {
+                other.count = count;
+            }
+        }
+        self.standings.get(index)
     }
 
     /// Brings remaining and reset of a demand's rates up to date with what was spent.
@@ -272,18 +283,15 @@ impl Verdict {
                 self.push(Standing { passes, ..standing });
             }
         }
-        let mut first = 0;
-        for (_, key, terms) in demands.clone() {
-            let own = first..first + terms.rates.len();
+        for ((_, key, terms), own) in indexed(demands.clone(), |(_, _, terms)| terms.rates.len()) {
             if self.spends(own.clone(), &terms, spending) {
                 let is_same =
                     |other| demands.clone().any(|(number, it, _)| number == other && it == key);
                 for index in own.clone() {
-                    self.settle(first, index, terms.cost, is_same);
+                    self.settle(own.start, index, terms.cost, is_same);
                 }
             }
-            self.finish(own.clone(), &terms, now_ms);
-            first = own.end;
+            self.finish(own, &terms, now_ms);
         }
     }
 }
@@ -322,12 +330,21 @@ pub fn check_and_charge(
     if verdict.standings.iter().any(|standing| standing.slot.is_none()) {
         spend(charges, spending, false, now_ms, verdict);
     }
-    let mut first = 0;
-    for Charge { terms, .. } in charges {
-        let own = first..first + terms.rates.len();
-        verdict.finish(own.clone(), terms, now_ms);
-        first = own.end;
+    for (charge, own) in indexed(charges.iter(), |charge| charge.terms.rates.len()) {
+        verdict.finish(own, &charge.terms, now_ms);
     }
+}
+
+/// Demands, each with the indexes that its rates have among the standings.
+fn indexed<D>(
+    demands: impl Iterator<Item = D>,
+    rates: impl Fn(&D) -> usize,
+) -> impl Iterator<Item = (D, Range<usize>)> {
+    demands.scan(0, move |first, demand| {
+        let own = *first..*first + rates(&demand);
+        *first = own.end;
+        Some((demand, own))
+    })
 }
 
 /// Charges the counters that were known, or those that were not.
@@ -338,29 +355,27 @@ fn spend(
     now_ms: u64,
     verdict: &mut Verdict,
 ) {
-    let mut first = 0;
-    for charge in charges {
+    for (charge, own) in indexed(charges.iter(), |charge| charge.terms.rates.len()) {
         let Charge { table, key, terms, .. } = charge;
-        let own = first..first + terms.rates.len();
-        if verdict.spends(own.clone(), terms, spending) {
-            for index in own.clone() {
-                let before = verdict.standings.get(index).map(|standing| standing.slot);
-                let Some(slot) = before.filter(|slot| slot.is_some() == known) else { continue };
-                let is_same = |other| is_same(charges, other, charge);
-                let Some(standing) = verdict.settle(first, index, terms.cost, is_same) else {
-                    continue;
-                };
-                let unit = standing.rate.unit;
-                let slot = slot.or_else(|| {
-                    table.find(*key, unit, now_ms).0.or_else(|| table.insert(*key, unit, now_ms))
-                });
-                match slot {
-                    Some(slot) => table.write(slot, unit, terms.window, standing.count),
-                    None => verdict.untracked += 1,
-                }
+        if !verdict.spends(own.clone(), terms, spending) {
+            continue;
+        }
+        for index in own.clone() {
+            let before = verdict.standings.get(index).map(|standing| standing.slot);
+            let Some(slot) = before.filter(|slot| slot.is_some() == known) else { continue };
+            let is_same = |other| is_same(charges, other, charge);
+            let Some(standing) = verdict.settle(own.start, index, terms.cost, is_same) else {
+                continue;
+            };
+            let unit = standing.rate.unit;
+            let slot = slot.or_else(|| {
+                table.find(*key, unit, now_ms).0.or_else(|| table.insert(*key, unit, now_ms))
+            });
+            match slot {
+                Some(slot) => table.write(slot, unit, terms.window, standing.count),
+                None => verdict.untracked += 1,
             }
         }
-        first = own.end;
     }
 }
 

@@ -769,3 +769,76 @@ qr/\[emerg\] .*invalid number of arguments in "key_auth" directive in .*\/conf\/
 X-Api-Key: SECRET
 --- response_json
 /header/x-seen = ".u"
+
+=== what the configuration sets by the name of a header or cookie stays what it is
+--- http_config
+    consumers c { consumer u key=SECRET; }
+    map $uri $http_mapped { default mapped; }
+--- config
+    key_auth c hide=off;
+    location / {
+        set $http_my_thing kept;
+        set $cookie_flags kept;
+        set $asked "$http_mapped$http_other";
+        proxy_set_header X-Seen "$http_my_thing $cookie_flags $http_mapped $http_other";
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+--- request: GET /
+--- more_headers
+X-Api-Key: SECRET
+My-Thing: client
+Mapped: client
+Other: client
+Cookie: flags=client
+--- response_json
+/header/x-seen = "kept kept mapped client"
+
+=== a subrequest is told no groups where its location hides them
+--- http_config
+    consumers c { consumer bob key=SECRET groups=g; }
+    log_format mirrored "$uri [$http_x_consumer_username|$http_x_consumer_groups]";
+    server {
+        listen 127.0.0.1:$SECOND_PORT;
+        access_log logs/access.log mirrored;
+        location / { return 204; }
+    }
+--- config
+    access_log off;
+    location / {
+        key_auth c;
+        acl allow=g;
+        mirror /hidden;
+        mirror /off;
+        mirror /shown;
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+    location = /hidden { internal; key_auth c; acl allow=g hide_groups; proxy_pass http://127.0.0.1:$SECOND_PORT; }
+    location = /off { internal; key_auth c; acl off; proxy_pass http://127.0.0.1:$SECOND_PORT; }
+    location = /shown { internal; key_auth c; acl allow=g; proxy_pass http://127.0.0.1:$SECOND_PORT; }
+--- request: GET /
+--- more_headers: X-Api-Key: SECRET
+--- response_json
+/header/x-consumer-groups = "g"
+--- access_log
+/hidden [bob|-]
+/off [bob|-]
+/shown [bob|g]
+
+=== an identity of another set goes no further where nobody is known by this one
+--- http_config
+    consumers c { consumer alice key=SECRET; }
+    consumers d { consumer dora key=OTHER; }
+--- config
+    location / { key_auth c; error_page 404 = @next; root /nowhere; }
+    location @next {
+        policy_mode observe;
+        key_auth d header=x-other;
+        proxy_set_header X-Seen "[$consumer]";
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+--- request
+["GET /a", "GET /a"]
+--- more_headers
+["X-Api-Key: SECRET\nX-Other: wrong", "X-Api-Key: SECRET\nX-Other: OTHER"]
+--- response_json
+["/header/x-seen = \"[]\"\n/header/x-consumer-username absent\n/header/x-consumer-id absent", "/header/x-seen = \"[dora]\"\n/header/x-consumer-username = \"dora\""]

@@ -283,3 +283,18 @@ qr/key_auth: would refuse.*request: "GET \/length\?apikey=\*\*\* HTTP/
 --- error_code: 404
 --- access_log: "GET /a?apikey=seen HTTP/1.1" 404
 --- error_log: request: "GET /a?apikey=seen HTTP/1.1"
+
+=== a key in X-Forwarded-For is not in what proxies add to, whenever that was first asked for
+--- http_config
+    consumers c { consumer u key=SECRET; }
+--- config
+    location / {
+        set $before $proxy_add_x_forwarded_for;
+        key_auth c header=x-forwarded-for;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+--- request: GET /
+--- more_headers: X-Forwarded-For: SECRET
+--- response_json
+/header/x-forwarded-for = "127.0.0.1"

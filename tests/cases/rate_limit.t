@@ -917,3 +917,24 @@ location /t {
     rate_limit_zone api:64k sync=1s;
 --- must_die
 --- error_log: "sync" requires "redis"
+
+=== an error that a filter makes of a response tells how limits stand, once
+--- http_config
+    rate_limit_zone z:1m;
+--- user_files
+>>> file.txt
+here
+--- config
+    location / { rate_limit 9r/d zone=z; }
+    location /reply {
+        rate_limit 9r/d zone=z;
+        response_json remove=a;
+        proxy_pass http://127.0.0.1:$UPSTREAM_PORT;
+    }
+--- request
+["GET /file.txt", "GET /file.txt", "GET /reply?status=200&header=Content-Type:application/json&body=secret"]
+--- more_headers
+[null, "If-Match: \"x\"", null]
+--- error_code: [200, 412, 502]
+--- response_headers
+["X-RateLimit-Limit-Day: 9\nX-RateLimit-Remaining-Day: 8\nRateLimit-Limit: 9\nRateLimit-Remaining: 8", "X-RateLimit-Limit-Day: 9\nX-RateLimit-Remaining-Day: 7\nRateLimit-Limit: 9\nRateLimit-Remaining: 7", "X-RateLimit-Limit-Day: 9\nX-RateLimit-Remaining-Day: 8\nRateLimit-Limit: 9\nRateLimit-Remaining: 8"]

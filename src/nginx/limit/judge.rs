@@ -20,6 +20,7 @@ use crate::rate_limit::table::Fingerprint;
 use crate::rate_limit::{LimitPlan, OnError, RateLimitPlan, Sync};
 use nginx_sys::ngx_int_t;
 use smallvec::SmallVec;
+use std::fmt;
 
 /// What came of the limits.
 pub(super) enum Judgement {
@@ -60,8 +61,11 @@ struct Item {
 type Few<T> = SmallVec<[T; 4]>;
 
 /// A request that asks the store: what is known so far.
+///
+/// A request that goes before it is told is as one that the store refuses: what was charged for it here is given back.
 #[derive(Debug)]
 pub(super) struct Asking {
+    place: Place<'static>,
     items: Few<Item>,
     /// What the zones of this host have said, and charged.
     here: Verdict,
@@ -74,6 +78,15 @@ impl Asking {
     /// How the store is to charge.
     fn spending(&self) -> Spending {
         spending(self.is_denied || self.here.is_refused())
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if self.question.take().is_some() {
+            let place = self.place;
+            place.count_again(self, Spending::Refused);
+        }
     }
 }
 
@@ -111,7 +124,25 @@ pub(super) struct Place<'a> {
     pub(super) zones: &'a [LimitZone],
 }
 
+impl fmt::Debug for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("limits", &self.plan.limits.len()).finish_non_exhaustive()
+    }
+}
+
 impl<'a> Place<'a> {
+    /// The place for what is kept with a request.
+    fn of_request(self) -> Place<'static> {
+        // SAFETY: all parts are the configuration's, which outlives requests and their pools.
+        unsafe {
+            Place {
+                plan: &*std::ptr::from_ref(self.plan),
+                location: &*std::ptr::from_ref(self.location),
+                zones: &*std::ptr::from_ref(self.zones),
+            }
+        }
+    }
+
     fn limit(&self, item: &Item) -> Option<(&'a LimitPlan, &'a LimitZone)> {
         let limit = self.plan.limits.get(item.position)?;
         self.zones.get(limit.zone).map(|zone| (limit, zone))
@@ -145,7 +176,8 @@ impl<'a> Place<'a> {
         // An empty one leaves its memory for the answer.
         let has_counted = !verdict.standings().is_empty();
         let here = if has_counted { std::mem::take(verdict) } else { Verdict::default() };
-        self.ask(request, limits, Asking { items, here, is_denied, question: None }, verdict)
+        let place = self.of_request();
+        self.ask(request, limits, Asking { place, items, here, is_denied, question: None }, verdict)
     }
 
     /// Collects the limits that have not charged this request yet, each with its key.
@@ -319,6 +351,7 @@ impl<'a> Place<'a> {
             limits.asking = Some(asking);
             return Judgement::Waits(suspend::suspend(request));
         };
+        asking.question = None;
         let (demands, spending) = (self.demands(&asking), asking.spending());
         if !answer.is_ok_and(|numbers| read_exact(&numbers, spending, &demands, verdict)) {
             return self.without_answer(&mut asking, verdict);

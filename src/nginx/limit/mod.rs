@@ -25,7 +25,7 @@ use crate::pipeline::Mode;
 use crate::rate_limit::fleet::Answer;
 use crate::rate_limit::key::CounterId;
 use crate::rate_limit::policy::Verdict;
-use crate::rate_limit::{RateLimitPlan, store_unavailable, write_headers};
+use crate::rate_limit::{RateLimitPlan, header_count, store_unavailable, write_headers};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -38,10 +38,18 @@ const START_PATIENCE: Duration = Duration::from_millis(90);
 pub(super) struct Limits {
     charged: SmallVec<[Charged; 2]>,
     asking: Option<Box<Asking>>,
-    /// How many lines the response's head had when ours were the last of them.
-    told_lines: Option<usize>,
+    /// What the response's head tells of them.
+    told: Option<Told>,
     /// `$rate_limit_limit`, `$rate_limit_remaining`, `$rate_limit_reset`
     pub(super) shown: Option<[u64; 3]>,
+}
+
+/// The lines of a response's head that tell how the client's limits stand.
+#[derive(Debug)]
+struct Told {
+    numbers: Numbers,
+    /// How many lines the head had when ours were the last of them.
+    lines: usize,
 }
 
 /// A counter that the request has been held against.
@@ -56,7 +64,18 @@ struct Charged {
 pub(super) fn told_lines(request: Request<'_>) -> Option<usize> {
     // SAFETY: live; no other reference to the context is held here.
     let context = unsafe { context::get(request.raw()) };
-    context?.limits.told_lines
+    Some(context?.limits.told.as_ref()?.lines)
+}
+
+/// Tells again in the head of an error that a filter has made of the response; `None` when memory is short.
+pub(super) fn tell_again(request: Request<'_>) -> Option<()> {
+    // SAFETY: live; no other reference to the context is held here.
+    let context = unsafe { context::get(request.raw()) };
+    if let Some(told) = context.and_then(|context| context.limits.told.as_mut()) {
+        told.numbers.set_again(request.raw())?;
+        told.lines = respond::line_count(request.raw());
+    }
+    Some(())
 }
 
 /// Leaves a store's answer where the request that waits for it finds it.
@@ -191,11 +210,14 @@ fn tell(request: Request<'_>, plan: &RateLimitPlan, verdict: &Verdict) -> Option
     let shown = [tightest.rate.limit, tightest.remaining, Verdict::reset_s(tightest)];
     let replaces = limits.shown.replace(shown).is_some();
     if plan.headers && request.conf().plan.pipeline.mode != Mode::Observe {
-        let mut numbers = Numbers::new(request.raw(), replaces);
+        let raw = request.raw();
+        let mut numbers = Numbers::new(raw, header_count(verdict))?;
         let mut room = Some(());
-        write_headers(verdict, shown, |name, number| room = room.and(numbers.set(name, number)));
+        write_headers(verdict, shown, |name, number| {
+            room = room.and(numbers.set(raw, name, number, replaces));
+        });
         room?;
-        limits.told_lines = Some(respond::line_count(request.raw()));
+        limits.told = Some(Told { numbers, lines: respond::line_count(raw) });
     }
     Some(())
 }

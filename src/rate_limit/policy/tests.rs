@@ -221,6 +221,27 @@ fn a_request_that_is_refused_elsewhere_spends_only_where_all_are_counted() {
 }
 
 #[test]
+fn directives_that_share_a_counter_all_tell_what_is_left_in_it() {
+    let (words, few, many) = (words(), rates("10r/d"), rates("100r/d"));
+    let dear = Terms { cost: 5, ..terms(&many) };
+    let mut location = Location::new(&words, &[(1, terms(&few)), (1, dear)]);
+    assert!(location.request(NOW_MS));
+    let left = |location: &Location<'_>| -> Vec<_> {
+        location.verdict.standings().iter().map(|standing| standing.remaining).collect()
+    };
+    assert_eq!(left(&location), [5, 95]);
+    assert!(location.request(NOW_MS));
+    assert_eq!(left(&location), [0, 90]);
+    assert!(!location.request(NOW_MS));
+    assert_eq!(left(&location), [0, 90]);
+    // One that spends on refused requests tells those that do not, too.
+    let all = Terms { counting: Counting::All, ..dear };
+    let mut location = Location::new(&words, &[(1, terms(&few)), (1, all)]);
+    assert!(!location.request(NOW_MS));
+    assert_eq!(left(&location), [0, 85]);
+}
+
+#[test]
 fn what_is_given_back_is_what_was_added_and_only_in_its_window() {
     let (words, rates) = (words(), rates("9r/m 9r/h"));
     let dear = Terms { cost: 3, window: WindowKind::Sliding, ..terms(&rates) };
