@@ -107,7 +107,7 @@ acls:
 qr/^key_auth \S*expired/
 qr/^key_auth \S*disabled/
 
-=== derived ids depend on set and name only
+=== derived ids depend on set and name only, after a reload too
 --- http_config
     consumers c { consumer bob key=ONE; }
     consumers d { consumer ann; consumer bob groups=g key=ONE key=TWO; }

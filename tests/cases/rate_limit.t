@@ -418,7 +418,7 @@ location /t { rate_limit 2r/y zone=api by=service; empty_gif; }
  {"reload": true}, "GET /t", "GET /t", "GET /t"]
 --- error_code: [200, 200, 429, 429, 200, 200, 429]
 
-=== a zone of another size starts afresh, with a warning
+=== a zone that has another size after a reload starts afresh, with a warning
 --- http_config
     include zone.conf;
 --- config
