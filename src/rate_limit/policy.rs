@@ -291,6 +291,8 @@ impl Verdict {
                     self.settle(own.start, index, terms.cost, is_same);
                 }
             }
+        }
+        for ((_, _, terms), own) in indexed(demands, |(_, _, terms)| terms.rates.len()) {
             self.finish(own, &terms, now_ms);
         }
     }
