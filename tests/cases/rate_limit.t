@@ -572,7 +572,7 @@ X-Api-Key: wrong
 
 === a user who may not count in redis is told of at once
 --- http_config
-    rate_limit_zone fleet:64k redis=redis://few:p@127.0.0.1:$REDIS_PORT nodes=3;
+    rate_limit_zone fleet:64k redis=redis://few:p@127.0.0.1:$REDIS_PORT timeout=5s nodes=3;
 --- config
     location /t { rate_limit 6r/y zone=fleet by=service; empty_gif; }
 --- isolated
