@@ -5,7 +5,7 @@ use std::fmt;
 use super::image::{Fields, Record};
 
 /// A name in a set: of a consumer, a group or a tag. UTF-8, which is looked at only where a `str` is wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Name<'a>(&'a [u8]);
 
 impl<'a> Name<'a> {

@@ -81,12 +81,11 @@ pub(super) fn key_auth(request: Request<'_>, main: &MainConf, plan: &KeyAuthPlan
     let is_failed_key = outcome.is_failed_key();
     let Outcome { decision, identity, found, .. } = outcome;
     let hides_header = plan.hide && found.header;
-    // From before an internal redirect, by another set.
-    let has_old = is_known_elsewhere;
-    if hides_header || has_old || identity.is_some() {
+    if hides_header || is_known_elsewhere || identity.is_some() {
+        // An identity of another set is from before an internal redirect.
         let goes = |it: &Header<'_>| {
             hides_header && plan.is_key_header(it)
-                || has_old && is_identity_header(it.lowercase_name)
+                || is_known_elsewhere && is_identity_header(it.lowercase_name)
         };
         let changed = edit::replace_headers(request, goes, |lines| {
             if let Some(identity) = identity {

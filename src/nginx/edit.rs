@@ -175,7 +175,7 @@ fn header(line: &ngx_table_elt_t) -> Header<'_> {
 
 /// Makes nginx evaluate variables of these names anew: it keeps values of most for all of the request.
 fn forget_variables(request: Request<'_>, is_stale: impl Fn(&[u8]) -> bool) {
-    forget_values(request, &indexes(request, is_stale));
+    forget_values(request, indexes(request, is_stale));
 }
 
 /// The same for all variables that are made of header lines.
@@ -186,18 +186,19 @@ fn forget_header_variables(request: Request<'_>) {
             || name == b"proxy_add_x_forwarded_for"
     };
     let known = &request.main_conf().header_variables;
-    forget_values(request, known.get_or_init(|| indexes(request, is_of_headers)));
+    let known = known.get_or_init(|| indexes(request, is_of_headers).collect());
+    forget_values(request, known.iter().copied());
 }
 
 /// The variables with such names that have an index, those excepted that the configuration sets itself.
-fn indexes(request: Request<'_>, is_one: impl Fn(&[u8]) -> bool) -> Box<[usize]> {
+fn indexes(request: Request<'_>, is_one: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = usize> {
     // SAFETY: the core module's main conf outlives requests.
     let main: *mut ngx_http_core_main_conf_t = unsafe {
         (*(*request.raw().as_ptr()).main_conf.add(ngx_http_core_module.ctx_index)).cast()
     };
     // SAFETY: variables and their names are the configuration's; nginx hashes those that have been declared, and keeps the flags
     // that they were declared with nowhere else.
-    let is_stale = |name: ngx_str_t| unsafe {
+    let is_stale = move |name: ngx_str_t| unsafe {
         let declared = || {
             let key = ngx_hash_key(name.data, name.len);
             let found = ngx_hash_find(&raw mut (*main).variables_hash, key, name.data, name.len);
@@ -209,10 +210,10 @@ fn indexes(request: Request<'_>, is_one: impl Fn(&[u8]) -> bool) -> Box<[usize]>
     // SAFETY: as above.
     let variables = unsafe { (*main).variables.as_slice::<ngx_http_variable_t>() };
     let names = variables.iter().map(|variable| variable.name).enumerate();
-    names.filter(|(_, name)| is_stale(*name)).map(|(index, _)| index).collect()
+    names.filter(move |(_, name)| is_stale(*name)).map(|(index, _)| index)
 }
 
-fn forget_values(request: Request<'_>, indexes: &[usize]) {
+fn forget_values(request: Request<'_>, indexes: impl Iterator<Item = usize>) {
     let raw = request.raw().as_ptr();
     // SAFETY: live.
     if unsafe { (*raw).variables.is_null() } {
@@ -221,7 +222,7 @@ fn forget_values(request: Request<'_>, indexes: &[usize]) {
     for index in indexes {
         // SAFETY: a request has as many values as its main conf has indexed variables, in their order.
         unsafe {
-            let value = &mut *(*raw).variables.add(*index);
+            let value = &mut *(*raw).variables.add(index);
             value.set_valid(0);
             value.set_not_found(0);
         }

@@ -110,19 +110,6 @@ pub(super) unsafe fn forget(headers: &mut ngx_http_headers_in_t, removed: &[Line
     }
 }
 
-/// Has nginx link lines of one name anew: it does so once for a request, for FastCGI, SCGI and uwsgi, and lines have come or gone.
-///
-/// *Source*: ngx_http_link_multi_headers.
-#[cfg(nginx1_23_0)]
-pub(super) fn relink_names(headers: &mut ngx_http_headers_in_t) {
-    headers.set_multi(0);
-    headers.set_multi_linked(0);
-}
-
-/// Before 1.23 nginx links none.
-#[cfg(not(nginx1_23_0))]
-pub(super) fn relink_names(_headers: &mut ngx_http_headers_in_t) {}
-
 /// The same before 1.23, where names that may repeat have arrays of pointers and the others one pointer.
 ///
 /// # Safety
@@ -157,3 +144,16 @@ pub(super) unsafe fn forget(headers: &mut ngx_http_headers_in_t, removed: &[Line
         }
     }
 }
+
+/// Has nginx link lines of one name anew: it does so once for a request, for FastCGI, SCGI and uwsgi, and lines have come or gone.
+///
+/// *Source*: ngx_http_link_multi_headers.
+#[cfg(nginx1_23_0)]
+pub(super) fn relink_names(headers: &mut ngx_http_headers_in_t) {
+    headers.set_multi(0);
+    headers.set_multi_linked(0);
+}
+
+/// Before 1.23 nginx links none.
+#[cfg(not(nginx1_23_0))]
+pub(super) fn relink_names(_headers: &mut ngx_http_headers_in_t) {}

@@ -6,7 +6,7 @@
 use super::location::LimitLocation;
 use super::store::Store;
 use super::zone::LimitZone;
-use super::{Charged, Limits};
+use super::{Charged, Judging};
 use crate::consumers::Id;
 use crate::nginx::clock;
 use crate::nginx::context::{self, Authenticated};
@@ -152,15 +152,15 @@ impl<'a> Place<'a> {
     pub(super) fn judge(
         &self,
         request: Request<'_>,
-        limits: &mut Limits,
+        judging: &mut Judging,
         verdict: &mut Verdict,
     ) -> Judgement {
         verdict.clear();
-        if let Some(asking) = limits.asking.take() {
-            return self.proceed(request, limits, asking, verdict);
+        if let Some(asking) = judging.asking.take() {
+            return self.proceed(request, judging, asking, verdict);
         }
         let mut items = Few::new();
-        self.collect(request, &mut limits.charged, &mut items);
+        self.collect(request, &mut judging.charged, &mut items);
         if items.is_empty() {
             return Judgement::Known;
         }
@@ -177,7 +177,12 @@ impl<'a> Place<'a> {
         let has_counted = !verdict.standings().is_empty();
         let here = if has_counted { std::mem::take(verdict) } else { Verdict::default() };
         let place = self.of_request();
-        self.ask(request, limits, Asking { place, items, here, is_denied, question: None }, verdict)
+        self.ask(
+            request,
+            judging,
+            Asking { place, items, here, is_denied, question: None },
+            verdict,
+        )
     }
 
     /// Collects the limits that have not charged this request yet, each with its key.
@@ -313,7 +318,7 @@ impl<'a> Place<'a> {
     fn ask(
         &self,
         request: Request<'_>,
-        limits: &mut Limits,
+        judging: &mut Judging,
         mut asking: Asking,
         verdict: &mut Verdict,
     ) -> Judgement {
@@ -322,7 +327,7 @@ impl<'a> Place<'a> {
         let mut zones = self.plan.exact.iter().filter_map(|number| self.zones.get(*number));
         if zones.any(|zone| zone.ask(asking.spending(), &demands, ticket.number())) {
             asking.question = Some(Question { ticket, answer: None });
-            limits.asking = Some(Box::new(asking));
+            judging.asking = Some(Box::new(asking));
             return Judgement::Waits(suspend::suspend(request));
         }
         self.without_answer(&mut asking, verdict)
@@ -342,13 +347,13 @@ impl<'a> Place<'a> {
     fn proceed(
         &self,
         request: Request<'_>,
-        limits: &mut Limits,
+        judging: &mut Judging,
         mut asking: Box<Asking>,
         verdict: &mut Verdict,
     ) -> Judgement {
         let Some(answer) = asking.question.as_mut().and_then(|it| it.answer.take()) else {
             // Nobody but the answer should have brought us here.
-            limits.asking = Some(asking);
+            judging.asking = Some(asking);
             return Judgement::Waits(suspend::suspend(request));
         };
         asking.question = None;

@@ -36,12 +36,18 @@ const START_PATIENCE: Duration = Duration::from_millis(90);
 /// What a request's context remembers of its limits.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
-    charged: SmallVec<[Charged; 2]>,
-    asking: Option<Box<Asking>>,
+    judging: Judging,
     /// What the response's head tells of them.
     told: Option<Told>,
     /// `$rate_limit_limit`, `$rate_limit_remaining`, `$rate_limit_reset`
     pub(super) shown: Option<[u64; 3]>,
+}
+
+/// What judging a request goes by, and changes.
+#[derive(Debug, Default)]
+struct Judging {
+    charged: SmallVec<[Charged; 2]>,
+    asking: Option<Box<Asking>>,
 }
 
 /// The lines of a response's head that tell how the client's limits stand.
@@ -82,7 +88,8 @@ pub(super) fn tell_again(request: Request<'_>) -> Option<()> {
 fn take_answer(request: Request<'_>, number: u64, answer: Answer) {
     // SAFETY: live; no other reference to the context is held here.
     let context = unsafe { context::get(request.raw()) };
-    if let Some(question) = context.and_then(|it| it.limits.asking.as_mut()?.question.as_mut()) {
+    let asking = context.and_then(|context| context.limits.judging.asking.as_mut());
+    if let Some(question) = asking.and_then(|asking| asking.question.as_mut()) {
         question.answer(number, answer);
     }
 }
@@ -192,12 +199,12 @@ fn judge(
         return Judgement::Failed;
     };
     // Out of the context while the request is judged, which looks into the context itself.
-    let mut limits = std::mem::take(&mut context.limits);
+    let mut judging = std::mem::take(&mut context.limits.judging);
     let zones = &request.main_conf().limit_zones;
-    let judgement = Place { plan, location, zones }.judge(request, &mut limits, verdict);
+    let judgement = Place { plan, location, zones }.judge(request, &mut judging, verdict);
     // SAFETY: as above; it exists.
     if let Some(context) = unsafe { context::get(request.raw()) } {
-        context.limits = limits;
+        context.limits.judging = judging;
     }
     judgement
 }
